@@ -1,0 +1,152 @@
+package diag
+
+// Codes of the .NET SDK that Gantry raises for the same condition
+// (dotnet/sdk, src/Containers, Resources/Strings.resx).
+const (
+	BlobUploadFailed       Code = "CONTAINER1001"
+	RegistryPushFailed     Code = "CONTAINER1005"
+	TooManyRetries         Code = "CONTAINER1006"
+	CredentialsUnavailable Code = "CONTAINER1008"
+	NoImageForRID          Code = "CONTAINER1011"
+	ManifestPullFailed     Code = "CONTAINER1014"
+	RepositoryNotFound     Code = "CONTAINER1015"
+	RepositoryForbidden    Code = "CONTAINER1016"
+	RegistryUnreachable    Code = "CONTAINER1017"
+	UnknownMediaType       Code = "CONTAINER2001"
+	UnknownManifest        Code = "CONTAINER2003"
+	LayerNotDownloadable   Code = "CONTAINER2004"
+	InvalidRepository      Code = "CONTAINER2005"
+	InvalidTag             Code = "CONTAINER2007"
+	InvalidBaseReference   Code = "CONTAINER2009"
+	InvalidTags            Code = "CONTAINER2010"
+	PublishFolderMissing   Code = "CONTAINER2011"
+	InvalidRegistry        Code = "CONTAINER2012"
+	InvalidEnvironmentName Code = "CONTAINER2015"
+	MissingPortNumber      Code = "CONTAINER2016"
+	InvalidPort            Code = "CONTAINER2017"
+	UnknownInstruction     Code = "CONTAINER2021"
+	BaseEntrypointReplaced Code = "CONTAINER2022"
+	ArgsWithoutEntrypoint  Code = "CONTAINER2024"
+	ArgsWithoutAppCommand  Code = "CONTAINER2025"
+	AppCommandWithNone     Code = "CONTAINER2026"
+	EntrypointConflict     Code = "CONTAINER2028"
+	InvalidImageFormat     Code = "CONTAINER2031"
+)
+
+// Codes of Gantry's own: 1xxx request, 2xxx base, 3xxx config, 4xxx layers
+// and store, 5xxx destination and authentication, 6xxx graph, 9xxx internal.
+const (
+	UnknownField        Code = "GANTRY1001"
+	DuplicateKey        Code = "GANTRY1002"
+	WrongType           Code = "GANTRY1003"
+	MalformedJSON       Code = "GANTRY1004"
+	InvalidValue        Code = "GANTRY1005"
+	RequestUnreadable   Code = "GANTRY1006"
+	ResponseUnwritable  Code = "GANTRY1007"
+	UnsupportedSchema   Code = "GANTRY1008"
+	BadUsage            Code = "GANTRY1009"
+	ControlCharacter    Code = "GANTRY1010"
+	BadPercentEncoding  Code = "GANTRY1011"
+	ZstdUnderDocker     Code = "GANTRY2001"
+	InvalidBaseManifest Code = "GANTRY2002"
+	InvalidBaseConfig   Code = "GANTRY2003"
+	DigestMismatch      Code = "GANTRY2004"
+	InvalidEpoch        Code = "GANTRY3001"
+	InvalidSetting      Code = "GANTRY3002"
+	PublishFolderEmpty  Code = "GANTRY4001"
+	UnreadableFile      Code = "GANTRY4002"
+	FileChanged         Code = "GANTRY4003"
+	SymlinkEscapes      Code = "GANTRY4004"
+	CaseCollision       Code = "GANTRY4005"
+	NameNotUTF8         Code = "GANTRY4006"
+	UnsupportedFile     Code = "GANTRY4007"
+	WhiteoutName        Code = "GANTRY4008"
+	StoreUnwritable     Code = "GANTRY4009"
+	StoreCorrupt        Code = "GANTRY4010"
+	BlobMissing         Code = "GANTRY4011"
+	InvalidTagList      Code = "GANTRY5001"
+	DestinationDigest   Code = "GANTRY5002"
+	TagRefused          Code = "GANTRY5003"
+	IndexMismatch       Code = "GANTRY5004"
+	Internal            Code = "GANTRY9001"
+	ToolNotRunnable     Code = "GANTRY9002"
+	UnknownSDKShape     Code = "GANTRY9003"
+	Interrupted         Code = "GANTRY9004"
+)
+
+// Entry describes one code for the README.
+type Entry struct {
+	Code    Code
+	Kind    string // "error" or "warning"
+	Meaning string
+	Remedy  string
+}
+
+// Table lists every code that gantry or its targets raise, in order of code.
+// The README's table is tested against it.
+var Table = []Entry{
+	{BlobUploadFailed, "error", "a blob could not be uploaded to the destination", "read the status in the message; check write access and the registry's size limits"},
+	{RegistryPushFailed, "error", "the destination refused the push", "read the status in the message; check that the repository exists and may be written"},
+	{TooManyRetries, "error", "a registry kept failing after all retries", "run again later; the message names the last failure"},
+	{CredentialsUnavailable, "error", "a registry asked for credentials and none could be had", "docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and _PWORD"},
+	{NoImageForRID, "error", "the base image has no variant for the runtime identifier", "choose one of the platforms that the message lists, or another base image"},
+	{ManifestPullFailed, "error", "the base image's manifest could not be read", "read the status in the message"},
+	{RepositoryNotFound, "error", "the base image's repository, tag or digest does not exist", "check ContainerBaseImage for a typing error"},
+	{RepositoryForbidden, "error", "the credentials may not read or write the repository", "check the account's rights in that repository"},
+	{RegistryUnreachable, "error", "no connection to the registry", "check its name, DNS, proxy and firewall; plain HTTP needs DOTNET_CONTAINER_INSECURE_REGISTRIES"},
+	{UnknownMediaType, "error", "the base has a layer of an unknown media type", "use a base image with tar, tar+gzip or tar+zstd layers"},
+	{UnknownManifest, "error", "the base's manifest is of an unknown type", "use a Docker or OCI image, or an index of such images"},
+	{LayerNotDownloadable, "error", "a layer of the base cannot be downloaded", "check that the base image can be pulled in full"},
+	{InvalidRepository, "error", "the repository name cannot be used", "use lower-case letters, digits, and . _ - / between them"},
+	{InvalidTag, "error", "ContainerImageTag is not a valid tag", "use at most 128 letters, digits, _ . -, and do not begin with . or -"},
+	{InvalidBaseReference, "error", "the base image reference cannot be parsed", "write registry/repository:tag or registry/repository@sha256:…"},
+	{InvalidTags, "error", "one of ContainerImageTags is not a valid tag", "use at most 128 letters, digits, _ . -, and do not begin with . or -"},
+	{PublishFolderMissing, "error", "the publish folder does not exist", "publish first: dotnet publish -t:PublishContainer, or leave --no-build out"},
+	{InvalidRegistry, "error", "the registry name cannot be used", "write host or host:port without a scheme"},
+	{InvalidEnvironmentName, "warning", "an environment variable with an invalid name is ignored", "use letters, digits and _, not beginning with a digit"},
+	{MissingPortNumber, "error", "a ContainerPort has no number", "write <ContainerPort Include=\"8080\" Type=\"tcp\" />"},
+	{InvalidPort, "error", "a ContainerPort has an invalid number or type", "numbers from 0 to 65535, type tcp or udp"},
+	{UnknownInstruction, "error", "ContainerAppCommandInstruction is unknown", "use Entrypoint, DefaultArgs or None"},
+	{BaseEntrypointReplaced, "warning", "the base image's entrypoint is replaced", "set ContainerAppCommandInstruction to say which you want"},
+	{ArgsWithoutEntrypoint, "error", "ContainerEntrypointArgs without ContainerEntrypoint", "set ContainerEntrypoint, or use ContainerDefaultArgs"},
+	{ArgsWithoutAppCommand, "error", "ContainerAppCommandArgs without ContainerAppCommand", "set ContainerAppCommand, or use ContainerDefaultArgs"},
+	{AppCommandWithNone, "error", "ContainerAppCommand or its args with instruction None", "leave the items out, or choose another instruction"},
+	{EntrypointConflict, "error", "ContainerEntrypoint with instruction Entrypoint", "leave ContainerEntrypoint out, or choose another instruction"},
+	{InvalidImageFormat, "error", "ContainerImageFormat is unknown", "use Docker or OCI"},
+	{UnknownField, "error", "a request has a field that its stage does not know", "remove it; gantry schema STAGE lists the fields"},
+	{DuplicateKey, "error", "a request has the same key twice", "keep one of them"},
+	{WrongType, "error", "a field of a request has the wrong type", "see gantry schema STAGE"},
+	{MalformedJSON, "error", "a request is not one JSON document", "repair it at the place that the message names"},
+	{InvalidValue, "error", "a field of a request is missing or has a value that cannot be used", "see the message and gantry schema STAGE"},
+	{RequestUnreadable, "error", "a request file cannot be read", "check the path"},
+	{ResponseUnwritable, "error", "a response file cannot be written", "check the folder's rights and the free space"},
+	{UnsupportedSchema, "error", "a document is of another schema version or stage", "use files that this version of gantry wrote"},
+	{BadUsage, "error", "the command line is wrong", "gantry help shows the commands and flags"},
+	{ControlCharacter, "error", "a value has a control character or is not UTF-8", "remove the character that the message names"},
+	{BadPercentEncoding, "error", "a percent-encoded request has a bad escape", "write %25 for a percent sign"},
+	{ZstdUnderDocker, "error", "the base has zstd layers, which the Docker format does not know", "set ContainerImageFormat to OCI"},
+	{InvalidBaseManifest, "error", "the base's manifest is not valid", "use another base image"},
+	{InvalidBaseConfig, "error", "the base's configuration is not valid", "use another base image"},
+	{DigestMismatch, "error", "content does not have the digest that names it", "something between you and the registry changes content; run again, then ask the registry's owner"},
+	{InvalidEpoch, "error", "SOURCE_DATE_EPOCH is not a number of seconds", "use digits only, for example the commit's time"},
+	{InvalidSetting, "error", "a label, variable or setting cannot be part of an image", "see the message"},
+	{PublishFolderEmpty, "error", "the publish folder has no files", "publish first; an image without the app is never what was meant"},
+	{UnreadableFile, "error", "a file of the publish folder cannot be read", "check its rights"},
+	{FileChanged, "error", "a file changed while it was read", "let no other build write to the publish folder, and run again"},
+	{SymlinkEscapes, "error", "a symbolic link leads out of the publish folder", "copy the file into the folder"},
+	{CaseCollision, "error", "two paths differ in case only", "rename one of them"},
+	{NameNotUTF8, "error", "a file name is not UTF-8", "rename the file"},
+	{UnsupportedFile, "error", "a file is neither a file, a folder nor a link", "remove the device, pipe or socket"},
+	{WhiteoutName, "error", "a file name begins with .wh., which layers use for deletions", "rename the file"},
+	{StoreUnwritable, "error", "the content store cannot be written", "free some space, or set GantryCacheDir to another folder"},
+	{StoreCorrupt, "error", "a blob in the content store is damaged", "run again: the blob is made or fetched anew"},
+	{BlobMissing, "error", "a blob that the push needs is no longer in the content store", "run again: the blob is made or fetched anew"},
+	{InvalidTagList, "error", "no tag, or the same tag twice, for the destination", "name each tag once"},
+	{DestinationDigest, "error", "the destination stored other content than was sent", "something between you and the registry changes content; the message names both digests"},
+	{TagRefused, "error", "the destination refused to move a tag", "the tag is immutable: use a new tag"},
+	{IndexMismatch, "error", "images that cannot be in one index", "use one image format for all platforms"},
+	{Internal, "error", "a fault in gantry", "please report it with the message"},
+	{ToolNotRunnable, "error", "there is no gantry binary that runs on this machine", "set GantryToolPath to one that does"},
+	{UnknownSDKShape, "error", "this .NET SDK's container targets are not as Gantry knows them", "use a newer Gantry.Containers, or set GantryEnabled=false"},
+	{Interrupted, "error", "interrupted", "run again: nothing was left half done"},
+}
