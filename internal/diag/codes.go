@@ -4,8 +4,10 @@ package diag
 // (dotnet/sdk, src/Containers, Resources/Strings.resx).
 const (
 	BlobUploadFailed       Code = "CONTAINER1001"
+	TokenMissing           Code = "CONTAINER1003"
 	RegistryPushFailed     Code = "CONTAINER1005"
 	TooManyRetries         Code = "CONTAINER1006"
+	TokenUnreadable        Code = "CONTAINER1007"
 	CredentialsUnavailable Code = "CONTAINER1008"
 	NoImageForRID          Code = "CONTAINER1011"
 	ManifestPullFailed     Code = "CONTAINER1014"
@@ -64,6 +66,7 @@ const (
 	StoreUnwritable     Code = "GANTRY4009"
 	StoreCorrupt        Code = "GANTRY4010"
 	BlobMissing         Code = "GANTRY4011"
+	SymlinkLoop         Code = "GANTRY4012"
 	InvalidTagList      Code = "GANTRY5001"
 	DestinationDigest   Code = "GANTRY5002"
 	TagRefused          Code = "GANTRY5003"
@@ -86,8 +89,10 @@ type Entry struct {
 // The README's table is tested against it.
 var Table = []Entry{
 	{BlobUploadFailed, "error", "a blob could not be uploaded to the destination", "read the status in the message; check write access and the registry's size limits"},
+	{TokenMissing, "error", "a registry's token server answered without a token", "ask the registry's administrator"},
 	{RegistryPushFailed, "error", "the destination refused the push", "read the status in the message; check that the repository exists and may be written"},
 	{TooManyRetries, "error", "a registry kept failing after all retries", "run again later; the message names the last failure"},
+	{TokenUnreadable, "error", "the answer of a registry's token server cannot be read", "ask the registry's administrator"},
 	{CredentialsUnavailable, "error", "a registry asked for credentials and none could be had", "docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and _PWORD"},
 	{NoImageForRID, "error", "the base image has no variant for the runtime identifier", "choose one of the platforms that the message lists, or another base image"},
 	{ManifestPullFailed, "error", "the base image's manifest could not be read", "read the status in the message"},
@@ -141,6 +146,7 @@ var Table = []Entry{
 	{StoreUnwritable, "error", "the content store cannot be written", "free some space, or set GantryCacheDir to another folder"},
 	{StoreCorrupt, "error", "a blob in the content store is damaged", "run again: the blob is made or fetched anew"},
 	{BlobMissing, "error", "a blob that the push needs is no longer in the content store", "run again: the blob is made or fetched anew"},
+	{SymlinkLoop, "error", "a symbolic link leads to a folder that it is in, or to nothing", "delete the link"},
 	{InvalidTagList, "error", "no tag, or the same tag twice, for the destination", "name each tag once"},
 	{DestinationDigest, "error", "the destination stored other content than was sent", "something between you and the registry changes content; the message names both digests"},
 	{TagRefused, "error", "the destination refused to move a tag", "the tag is immutable: use a new tag"},
