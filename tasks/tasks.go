@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/image"
 )
 
 // SchemaVersion is the version of every document of this package. A change
@@ -82,31 +83,17 @@ type Port struct {
 	Type string `json:"type,omitempty"`
 }
 
-// Descriptor names content by media type, digest and size (image-spec,
-// descriptor.md).
-type Descriptor struct {
-	MediaType string     `json:"mediaType"`
-	Digest    cas.Digest `json:"digest"`
-	Size      int64      `json:"size"`
-	// URLs of a foreign layer are kept as they are and never followed.
-	URLs        []string          `json:"urls,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Platform    *Platform         `json:"platform,omitempty"`
-}
-
-// Platform is that of an image (image-spec, image-index.md).
-type Platform struct {
-	Architecture string   `json:"architecture"`
-	OS           string   `json:"os"`
-	OSVersion    string   `json:"os.version,omitempty"`
-	OSFeatures   []string `json:"os.features,omitempty"`
-	Variant      string   `json:"variant,omitempty"`
-}
+// Descriptor names content, Platform is that of an image; package image
+// defines both.
+type (
+	Descriptor = image.Descriptor
+	Platform   = image.Platform
+)
 
 // Image formats.
 const (
-	FormatDocker = "docker"
-	FormatOCI    = "oci"
+	FormatDocker = image.FormatDocker
+	FormatOCI    = image.FormatOCI
 )
 
 // Base is one platform of a base image, selected for a runtime identifier:

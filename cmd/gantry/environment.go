@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/progress"
+	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks/runner"
+)
+
+// commonFlags are those of every command that does something.
+func commonFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "error-file", Usage: "write the line of an error to `FILE` instead of standard error"},
+		&cli.StringFlag{Name: "verbosity", Value: "normal", Usage: "say `quiet`, normal or detailed"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`text` or json"},
+	}
+}
+
+// environment makes what the stages need out of the process and the flags. done must be called at the end.
+func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err error) {
+	level, known := map[string]slog.Level{"quiet": slog.LevelWarn, "normal": slog.LevelInfo, "detailed": slog.LevelDebug}[c.String("verbosity")]
+	if !known {
+		return nil, nil, badUsage(fmt.Sprintf("--verbosity %q is not quiet, normal or detailed", c.String("verbosity")))
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, nil, diag.Wrap(diag.Internal, err, "the working directory is not known", "change to a folder that exists")
+	}
+	watch, out, done := p.progress(level)
+	log, err := logger(out, c.String("log-format"), level)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &runner.Env{
+		Dir:      dir,
+		Stdin:    p.stdin,
+		Stdout:   p.stdout,
+		Store:    cas.Open(cas.DefaultDir(p.getenv)),
+		Registry: registry.New(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()}),
+		Log:      log,
+		Progress: watch,
+		Warn:     func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
+	}, done, nil
+}
+
+// progress chooses how transfers are shown; out is where everything else on standard error goes meanwhile.
+func (p *process) progress(level slog.Level) (watch progress.Progress, out io.Writer, done func()) {
+	nothing := func() {}
+	if level > slog.LevelInfo {
+		return progress.Discard{}, p.stderr, nothing
+	}
+	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		t := progress.NewTerminal(f)
+		return t, t, t.Close
+	}
+	return progress.NewLines(p.stderr, time.Now), p.stderr, nothing
+}
+
+func logger(w io.Writer, format string, level slog.Level) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(&textHandler{w: w, level: level}), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
+	}
+	return nil, badUsage(fmt.Sprintf("--log-format %q is not text or json", format))
+}

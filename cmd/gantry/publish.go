@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gantry-build/gantry/tasks/publish"
+)
+
+func (p *process) publishCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "publish",
+		Usage:     "makes an image of a published folder and pushes it; prints the digest",
+		UsageText: "gantry publish FOLDER --to REGISTRY/REPOSITORY [--base REFERENCE] [--tag TAG ...]",
+		Flags:     append(publishFlags(), commonFlags()...),
+		Action:    p.publish,
+	}
+}
+
+func publishFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "to", Usage: "push to `REGISTRY/REPOSITORY`"},
+		&cli.StringSliceFlag{Name: "tag", Usage: "give the image this `TAG`; again for more (default: latest)"},
+		&cli.StringFlag{Name: "base", Usage: "build on the image `REFERENCE` (default: Microsoft's for the app's framework)"},
+		&cli.StringFlag{Name: "rid", Usage: "choose the base's variant for this `RUNTIME` identifier (default: the app's, else linux on this machine's CPU)"},
+		&cli.StringSliceFlag{Name: "entrypoint", Usage: "start with this `WORD`; again for each further one (default: the app in the folder)"},
+		&cli.StringSliceFlag{Name: "env", Usage: "set `NAME=VALUE` in the container's environment; again for more"},
+		&cli.StringSliceFlag{Name: "label", Usage: "give the image the label `NAME=VALUE`; again for more"},
+		&cli.StringSliceFlag{Name: "port", Usage: "expose `NUMBER[/TYPE]`; again for more"},
+		&cli.StringFlag{Name: "user", Usage: "run as `USER` (default: APP_UID of the base, else the base's user)"},
+		&cli.StringFlag{Name: "workdir", Usage: "put the app into `FOLDER` of the image (default: /app/)"},
+		&cli.StringFlag{Name: "format", Usage: "make an `oci` or docker image (default: as the base)"},
+		&cli.StringFlag{Name: "layers", Value: "auto", Usage: "make layers by origin (`auto`) or one (single)"},
+		&cli.StringFlag{Name: "source-date-epoch", Usage: "the app's time in `SECONDS` since 1970 (default: $SOURCE_DATE_EPOCH, else none)"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done, and write nothing to the registry"},
+	}
+}
+
+func (p *process) publish(c *cli.Context) error {
+	if err := arguments(c, "FOLDER"); err != nil {
+		return err
+	}
+	if c.String("to") == "" {
+		return badUsage("--to is needed")
+	}
+	env, done, err := p.environment(c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	epoch := c.String("source-date-epoch")
+	if !c.IsSet("source-date-epoch") {
+		epoch = p.getenv("SOURCE_DATE_EPOCH")
+	}
+	digest, err := publish.Run(c.Context, env, publish.Options{
+		Folder:            c.Args().First(),
+		To:                c.String("to"),
+		Tags:              c.StringSlice("tag"),
+		Base:              c.String("base"),
+		RuntimeIdentifier: c.String("rid"),
+		Entrypoint:        c.StringSlice("entrypoint"),
+		Environment:       c.StringSlice("env"),
+		Labels:            c.StringSlice("label"),
+		Ports:             c.StringSlice("port"),
+		User:              c.String("user"),
+		WorkingDirectory:  c.String("workdir"),
+		Format:            c.String("format"),
+		Layers:            c.String("layers"),
+		SourceDateEpoch:   epoch,
+		DryRun:            c.Bool("dry-run"),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, digest)
+	return err
+}

@@ -1,0 +1,67 @@
+package publish
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/progress"
+	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks/push"
+)
+
+// plan runs push on repositories that are asked and never written to, and says what a real one would do.
+func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error) {
+	if err := req.Validate(); err != nil {
+		return "", err
+	}
+	resp, err := push.Run(ctx, push.Deps{
+		Repository: func(n registry.Name, m registry.Mode) push.Repository {
+			return &readOnly{repository: b.env.Registry.Repository(n, m), name: n.Repository, log: b.env.Log}
+		},
+		Store:     b.env.Store,
+		Log:       slog.New(slog.DiscardHandler), // it would say that things were done
+		Progress:  progress.Discard{},
+		OutputDir: b.dir,
+		Parallel:  1, // so that the lines come in the order of the layers
+	}, req)
+	if err != nil {
+		return "", err
+	}
+	return resp.Digest, nil
+}
+
+// readOnly is a repository that says what a push would write to it.
+type readOnly struct {
+	repository *registry.Repository
+	name       string
+	log        *slog.Logger
+}
+
+// Blob reads nothing: a push that writes nothing has no need of content.
+func (r *readOnly) Blob(context.Context, cas.Digest, int64) (io.ReadCloser, error) {
+	panic("publish: a dry run reads no blob")
+}
+
+// PushBlob asks for the blob and says what would be done about it.
+func (r *readOnly) PushBlob(ctx context.Context, b registry.BlobSource, _ registry.Progress) (registry.Outcome, error) {
+	there, err := r.repository.HasBlob(ctx, b.Digest)
+	switch {
+	case err != nil:
+		return "", err
+	case there:
+		r.log.Info("is there", "digest", b.Digest, "bytes", b.Size)
+	case b.MountFrom != "" && b.MountFrom != r.name:
+		r.log.Info("would mount", "digest", b.Digest, "bytes", b.Size, "from", b.MountFrom)
+	default:
+		r.log.Info("would upload", "digest", b.Digest, "bytes", b.Size)
+	}
+	return "", nil
+}
+
+// PushManifest says what would be tagged.
+func (r *readOnly) PushManifest(_ context.Context, tagOrDigest, mediaType string, body []byte) error {
+	r.log.Info("would tag", "ref", tagOrDigest, "digest", cas.DigestOf(body), "mediaType", mediaType)
+	return nil
+}

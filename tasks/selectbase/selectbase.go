@@ -1,0 +1,220 @@
+// Package selectbase is the stage select-base: which image of a resolved base serves a runtime identifier, and what it is made of.
+//
+// It reads manifests and the configuration from the content store and fetches by digest what the store lacks, so that a second
+// project or runtime identifier, and a second build, ask the registry nothing.
+package selectbase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/pull"
+	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks"
+)
+
+// Request asks for one platform of a base.
+type Request struct {
+	tasks.RequestHeader
+	// ResolveBasePath is the response of resolve-base.
+	ResolveBasePath string `json:"resolveBasePath"`
+	// RuntimeIdentifier is a .NET runtime identifier, such as linux-x64.
+	RuntimeIdentifier string `json:"runtimeIdentifier"`
+	// RidGraphPath is the SDK's RuntimeIdentifierGraphPath; without it image.BuiltinGraph serves.
+	RidGraphPath string `json:"ridGraphPath,omitempty"`
+	// ImageFormat is ContainerImageFormat: Docker, OCI, or empty for the base's own.
+	ImageFormat string `json:"imageFormat,omitempty"`
+	// OutputRegistry is as in resolve-base.
+	OutputRegistry string `json:"outputRegistry,omitempty"`
+}
+
+// Validate returns all problems of the request. An unknown format is CONTAINER2031.
+func (r *Request) Validate() error {
+	var errs []error
+	if r.ResolveBasePath == "" {
+		errs = append(errs, diag.New(diag.InvalidValue, "resolveBasePath is missing", "name the response of resolve-base"))
+	}
+	if r.RuntimeIdentifier == "" {
+		errs = append(errs, diag.New(diag.InvalidValue, "runtimeIdentifier is missing", "name one, such as linux-x64"))
+	}
+	if _, err := image.ParseFormat(r.ImageFormat); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Response holds the selected base.
+type Response struct {
+	tasks.ResponseHeader
+	Base tasks.Base `json:"base"`
+}
+
+// Fetcher reads the base's repository.
+type Fetcher interface {
+	Manifest(ctx context.Context, tagOrDigest string) (*registry.Manifest, error)
+	Blob(ctx context.Context, digest cas.Digest, size int64) (io.ReadCloser, error)
+}
+
+// Deps are what the stage needs. Source returns the base's repository.
+type Deps struct {
+	Source func(registry.Name, registry.Mode) Fetcher
+	Store  *cas.Store
+	Log    *slog.Logger
+}
+
+// resolved is what resolve-base found.
+type resolved struct {
+	tasks.ResponseHeader
+	Reference  string     `json:"reference"`
+	Registry   string     `json:"registry"`
+	Repository string     `json:"repository"`
+	Digest     cas.Digest `json:"digest"`
+	MediaType  string     `json:"mediaType"`
+}
+
+// selection is the work of one call.
+type selection struct {
+	Deps
+	req    *Request
+	from   Fetcher
+	base   resolved
+	inputs []tasks.FileDigest
+}
+
+// Run selects the platform. Errors are CONTAINER1011 when the base has none for the runtime identifier, CONTAINER2001 and 2003,
+// GANTRY2001 to 2003 for a base that cannot be used, and those of the registry.
+func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
+	s := selection{Deps: d, req: req}
+	in, err := tasks.ReadResponse(req.ResolveBasePath, "resolve-base", &s.base)
+	if err != nil {
+		return nil, err
+	}
+	s.inputs = append(s.inputs, in)
+	mode := registry.ModePull
+	if strings.EqualFold(req.OutputRegistry, s.base.Registry) {
+		mode = registry.ModePullFromOutput
+	}
+	s.from = d.Source(registry.Name{Registry: s.base.Registry, Repository: s.base.Repository}, mode)
+
+	desc, m, err := s.manifest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	base, err := s.describe(ctx, desc, m)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{
+		ResponseHeader: tasks.ResponseHeader{
+			Inputs: s.inputs,
+			Outputs: []tasks.Output{
+				{Digest: base.Manifest.Digest, Size: base.Manifest.Size},
+				{Digest: base.Config.Digest, Size: base.Config.Size},
+			},
+		},
+		Base: *base,
+	}, nil
+}
+
+// manifest returns the manifest of the image that serves the runtime identifier.
+func (s *selection) manifest(ctx context.Context) (desc tasks.Descriptor, m *image.Manifest, err error) {
+	digest, mediaType := s.base.Digest, s.base.MediaType
+	if image.IsIndex(mediaType) {
+		entry, err := s.pick(ctx)
+		if err != nil {
+			return desc, nil, err
+		}
+		digest, mediaType = entry.Digest, entry.MediaType
+	}
+	doc, err := pull.Manifest(ctx, s.Store, s.from, digest, s.Log)
+	if err != nil {
+		return desc, nil, err
+	}
+	if m, err = image.ParseManifest(doc.Body, mediaType); err != nil {
+		return desc, nil, err
+	}
+	return tasks.Descriptor{MediaType: mediaType, Digest: digest, Size: int64(len(doc.Body))}, m, nil
+}
+
+// pick chooses an entry of the index.
+func (s *selection) pick(ctx context.Context) (entry tasks.Descriptor, err error) {
+	doc, err := pull.Manifest(ctx, s.Store, s.from, s.base.Digest, s.Log)
+	if err != nil {
+		return entry, err
+	}
+	index, err := image.ParseIndex(doc.Body, s.base.MediaType)
+	if err != nil {
+		return entry, err
+	}
+	graph, err := s.graph()
+	if err != nil {
+		return entry, err
+	}
+	return index.Select(graph, s.req.RuntimeIdentifier, s.base.Reference)
+}
+
+func (s *selection) graph() (*image.Graph, error) {
+	if s.req.RidGraphPath == "" {
+		return image.BuiltinGraph(), nil
+	}
+	body, err := os.ReadFile(s.req.RidGraphPath)
+	if err != nil {
+		return nil, diag.Wrap(diag.InvalidValue, err, "ridGraphPath cannot be read", "set RuntimeIdentifierGraphPath to the SDK's own file")
+	}
+	s.inputs = append(s.inputs, tasks.FileDigest{Path: s.req.RidGraphPath, Digest: cas.DigestOf(body)})
+	return image.ParseGraph(body)
+}
+
+// describe reads the configuration and checks that the parts fit.
+func (s *selection) describe(ctx context.Context, desc tasks.Descriptor, m *image.Manifest) (*tasks.Base, error) {
+	body, err := pull.Small(ctx, s.Store, s.from, m.Config, image.MaxConfigBytes, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ParseConfig(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(config.DiffIDs) != len(m.Layers) {
+		return nil, diag.New(diag.InvalidBaseConfig,
+			fmt.Sprintf("the base image has %d layers and its configuration names %d", len(m.Layers), len(config.DiffIDs)), "use another base image")
+	}
+	format, err := image.ParseFormat(s.req.ImageFormat)
+	if err != nil {
+		return nil, err
+	}
+	if format == "" {
+		format = image.FormatOf(m.MediaType)
+	}
+	for _, l := range m.Layers {
+		if _, err := image.LayerType(l.MediaType, format); err != nil {
+			return nil, err
+		}
+	}
+	s.explain(config.Platform)
+	return &tasks.Base{
+		Reference: s.base.Reference, Registry: s.base.Registry, Repository: s.base.Repository, Digest: s.base.Digest,
+		Manifest: desc, Config: m.Config, Layers: m.Layers,
+		Platform: config.Platform, RuntimeIdentifier: s.req.RuntimeIdentifier, Format: format, Created: config.Created,
+	}, nil
+}
+
+// explain says when the base's platform is not what its runtime identifier promises. A base that is no index is taken for every
+// runtime identifier, as the SDK does (measured: linux-arm64 and win-x64 on a linux/amd64 image are published without a word): a
+// portable app runs on it all the same. What the SDK does not warn about is a message.
+func (s *selection) explain(p tasks.Platform) {
+	if image.Serves(p, s.req.RuntimeIdentifier) {
+		s.Log.Info("base image selected", "ref", s.base.Reference, "platform", image.PlatformName(p))
+		return
+	}
+	s.Log.Info("the base image is for another platform than the runtime identifier", "ref", s.base.Reference,
+		"platform", image.PlatformName(p), "runtimeIdentifier", s.req.RuntimeIdentifier)
+}

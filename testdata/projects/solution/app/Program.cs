@@ -1,0 +1,1 @@
+Console.WriteLine(Shop.Lib.Greeting.For("container"));
