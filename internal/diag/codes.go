@@ -53,6 +53,7 @@ const (
 	InvalidBaseManifest Code = "GANTRY2002"
 	InvalidBaseConfig   Code = "GANTRY2003"
 	DigestMismatch      Code = "GANTRY2004"
+	BaseSource          Code = "GANTRY2005"
 	InvalidEpoch        Code = "GANTRY3001"
 	InvalidSetting      Code = "GANTRY3002"
 	PublishFolderEmpty  Code = "GANTRY4001"
@@ -133,6 +134,7 @@ var Table = []Entry{
 	{InvalidBaseManifest, "error", "the base's manifest is not valid", "use another base image"},
 	{InvalidBaseConfig, "error", "the base's configuration is not valid", "use another base image"},
 	{DigestMismatch, "error", "content does not have the digest that names it", "something between you and the registry changes content; run again, then ask the registry's owner"},
+	{BaseSource, "error", "ContainerBaseImageSource names a source that is no registry", "push the base image to a registry"},
 	{InvalidEpoch, "error", "SOURCE_DATE_EPOCH is not a number of seconds", "use digits only, for example the commit's time"},
 	{InvalidSetting, "error", "a label, variable or setting cannot be part of an image", "see the message"},
 	{PublishFolderEmpty, "error", "the publish folder has no files", "publish first; an image without the app is never what was meant"},

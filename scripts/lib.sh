@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# apt's own $(…) stand in single quotes below
+# shellcheck disable=SC2016
+#
+# Sourced by the other scripts: finds or installs what they need. It changes
+# the machine only as root, only with apt, and only for tools that are missing.
+#
+#   setup_go            Go as go.mod asks for, on PATH; ends the script without
+#   setup_tools NAME…   tools of the tests; names each one that stays missing
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "error: $*"
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+can_install() { have apt-get && [ "$(id -u)" = 0 ]; }
+
+# go_is_enough GO: whether it is at least the Go that go.mod names.
+go_is_enough() {
+  local has wants
+  has=$("$1" env GOVERSION 2>/dev/null) || return 1
+  wants=$(awk '$1 == "go" { print $2; exit }' "$ROOT/go.mod")
+  [ "$(printf '%s\n%s\n' "$wants" "${has#go}" | sort -V | head -n 1)" = "$wants" ]
+}
+
+setup_go() {
+  export GOTOOLCHAIN=local
+  if ! { have go && go_is_enough go; }; then
+    if ! [ -x /usr/lib/go-1.26/bin/go ] && can_install; then
+      install_go
+    fi
+    export PATH="/usr/lib/go-1.26/bin:$PATH"
+    { have go && go_is_enough go; } || die "this needs the Go that go.mod names: install it, or run this as root on Debian 12 or 13"
+  fi
+  # an offline mirror of the modules, where there is one beside the sources
+  if [ -z "${GOPROXY:-}" ] && [ -d "$ROOT/../shared/goproxy" ]; then
+    GOPROXY="file://$(cd "$ROOT/../shared/goproxy" && pwd)"
+    export GOPROXY
+  fi
+}
+
+# install_go takes Debian's package from the backports of the suite that has
+# it, at the mirror that the machine's own sources name. It runs on Debian 12.
+install_go() {
+  local suite=trixie-backports uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=''
+  say "set-up: installing golang-1.26-go from $suite"
+  if ! apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' | grep -qx "$suite"; then
+    uri=$(debian_mirror)
+    [ -n "$uri" ] || die "apt's sources name no Debian mirror: install Go 1.26 by hand"
+    if [ -f "$keyring" ]; then signed="[signed-by=$keyring] "; fi
+    printf 'deb %s%s %s main\n' "$signed" "$uri" "$suite" >/etc/apt/sources.list.d/gantry-go.list
+    # nothing else is ever taken from there
+    printf 'Package: *\nPin: release n=%s\nPin-Priority: 1\n' "$suite" >/etc/apt/preferences.d/gantry-go
+  fi
+  apt_get update
+  apt_get install -t "$suite" golang-1.26-go
+}
+
+# debian_mirror is where the machine gets its own Debian release from, whether
+# its sources are written as .list or as deb822.
+debian_mirror() {
+  local codename
+  codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+  apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk -v suite="$codename" '($1 == suite || $1 == "stable") && $2 == "main" && !found { print $3; found = 1 }'
+}
+
+# apt_get is quiet unless it fails, and asks nothing.
+apt_get() {
+  local log
+  log=$(mktemp)
+  if ! DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends "$@" </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    say "set-up: apt-get $1 failed"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+setup_tools() {
+  # the folders of administrators' tools are not on every PATH
+  export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+  local tool missing=()
+  for tool in "$@"; do
+    have "$tool" || missing+=("$tool")
+  done
+  if [ ${#missing[@]} -gt 0 ] && can_install; then
+    install_tools "${missing[@]}"
+  fi
+  for tool in "$@"; do
+    have "$tool" || say "set-up: $tool is missing: what needs it is left out"
+  done
+}
+
+# install_tools installs packages, none of whose services is ever started: the
+# registry of the package would listen on port 5000.
+install_tools() {
+  local policy=/usr/sbin/policy-rc.d ours='' packages=() tool
+  for tool in "$@"; do
+    case $tool in
+      gcc) packages+=(gcc libc6-dev) ;;
+      podman) packages+=(podman containernetworking-plugins) ;;
+      *) packages+=("$tool") ;;
+    esac
+  done
+  say "set-up: installing ${packages[*]}"
+  if ! [ -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+  fi
+  apt_get update || true
+  for tool in "${packages[@]}"; do
+    # one by one: a package that this release lacks keeps no other away
+    apt_get install "$tool" || say "set-up: going on without $tool"
+  done
+  if [ -n "$ours" ]; then rm -f "$policy"; fi
+  case " $* " in
+    *" docker-registry "*)
+      # nor at the next start of the machine
+      if have systemctl; then systemctl --quiet disable docker-registry >/dev/null 2>&1 || true; fi
+      if have update-rc.d; then update-rc.d docker-registry disable >/dev/null 2>&1 || true; fi
+      ;;
+  esac
+}
