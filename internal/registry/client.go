@@ -157,9 +157,6 @@ func (c *Client) Repository(name Name, mode Mode) *Repository {
 	return r
 }
 
-// Name returns the repository's name.
-func (r *Repository) Name() Name { return r.name }
-
 func (c *Client) hostLocked(name Name) *host {
 	addr := name.requestHost()
 	if c.hosts[addr] == nil {

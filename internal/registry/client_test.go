@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -210,5 +211,49 @@ func TestPauses(t *testing.T) {
 func TestSplitList(t *testing.T) {
 	if got := strings.Join(splitList(" a:1; b , c;;,"), "|"); got != "a:1|b|c" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestHasBlobWithoutHead asks for one byte where HEAD is not known.
+func TestHasBlobWithoutHead(t *testing.T) {
+	has := func(want bool) func(*testing.T, *Repository) error {
+		return func(t *testing.T, r *Repository) error {
+			got, err := r.HasBlob(t.Context(), blobOf(testBlob, "").Digest)
+			if err == nil && got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+			return err
+		}
+	}
+	head := step{want: "HEAD " + blobPath, status: 405}
+	get := step{want: "GET " + blobPath, header: "Range: bytes=0-0"}
+	with := func(status int, h ...string) step { g := get; g.status, g.answer = status, h; return g }
+	runScripts(t, []scriptCase{
+		{name: "there", steps: []step{head, with(206)}, do: has(true)},
+		{name: "not there", steps: []step{head, with(404)}, do: has(false)},
+		{name: "another digest", steps: []step{{want: head.want, status: 200, answer: []string{digestHeader(testManifest)}}}, do: has(false)},
+		{name: "web page", steps: []step{{want: head.want, status: 200, answer: []string{"Content-Type: text/html"}}}, do: has(true), want: diag.LayerNotDownloadable},
+		{name: "outage", steps: times(6, step{want: head.want, status: 503}), do: has(true), mode: ModePush, want: diag.RegistryPushFailed},
+		{name: "forbidden", steps: []step{{want: head.want, status: 403}}, do: has(true), want: diag.RepositoryForbidden},
+	})
+}
+
+// TestProxyWantsCredentials says so at once, and not what the proxy's
+// password is.
+func TestProxyWantsCredentials(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	tr := newTransport()
+	defer tr.CloseIdleConnections()
+	tr.Proxy = func(*http.Request) (*url.URL, error) {
+		return url.Parse(strings.Replace(proxy.URL, "://", "://user:canary@", 1))
+	}
+	c, rec, _ := testClient(t, nil, Options{Transport: tr})
+	_, err := c.Repository(Name{"registry.example", "app"}, ModePull).Manifest(t.Context(), "1")
+	wantCode(t, err, diag.ManifestPullFailed)
+	if !strings.Contains(err.Error(), "proxy") || strings.Contains(err.Error(), "canary") || rec.count() != "1 GET 0" {
+		t.Errorf("got %v after %s", err, rec.count())
 	}
 }

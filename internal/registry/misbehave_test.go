@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,9 @@ func runScripts(t *testing.T, cases []scriptCase) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(t, tt.steps...)
 			c, _, p := testClient(t, tt.env, Options{})
-			c.stall = 200 * time.Millisecond
+			if slices.ContainsFunc(tt.steps, func(s step) bool { return s.hang }) {
+				c.stall = 300 * time.Millisecond
+			}
 			err := tt.do(t, c.Repository(Name{s.host, "app"}, tt.mode))
 			switch {
 			case tt.want != "":

@@ -99,7 +99,7 @@ func (c *Client) repeat(ctx context.Context, send func() (*http.Response, error)
 		if res != nil {
 			buffered(res)
 		}
-		if waited, stop := c.wait(ctx, start, n, a); stop {
+		if stop, waited := c.wait(ctx, start, n, a); stop {
 			return res, firstError(waited, err)
 		}
 	}
@@ -111,23 +111,23 @@ func (p retryPolicy) more(n int, a attempt) bool {
 
 // wait pauses before the next attempt. It reports stop when the wait would
 // be too long or the context ended.
-func (c *Client) wait(ctx context.Context, start time.Time, n int, a attempt) (err error, stop bool) { //nolint:revive // the error is that of the context
+func (c *Client) wait(ctx context.Context, start time.Time, n int, a attempt) (stop bool, err error) {
 	now := c.policy.now()
 	d := c.policy.pause(n)
 	if ordered := a.after.Sub(now); !a.after.IsZero() && ordered > 0 {
 		if ordered > c.policy.mostOrdered {
-			return nil, true
+			return true, nil
 		}
 		d = ordered + d/4
 	}
 	if now.Add(d).Sub(start) > c.policy.budget {
-		return nil, true
+		return true, nil
 	}
 	c.log.DebugContext(ctx, "waiting before the next attempt", "attempt", n+1, "wait", d)
 	if err := c.policy.sleep(ctx, d); err != nil {
-		return err, true
+		return true, err
 	}
-	return nil, false
+	return false, nil
 }
 
 func firstError(errs ...error) error {

@@ -142,7 +142,7 @@ func (u *upload) run(ctx context.Context) (Outcome, error) {
 		if !c.policy.more(n, a) {
 			return "", again.err
 		}
-		if waited, stop := c.wait(ctx, start, n, a); stop {
+		if stop, waited := c.wait(ctx, start, n, a); stop {
 			return "", firstError(waited, again.err)
 		}
 	}

@@ -57,7 +57,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := d.Source(registry.Name{Registry: base.Registry, Repository: base.Repository}, registry.ModePull)
+	from := d.Source(registry.Name{Registry: base.Registry, Repository: base.Repository}, registry.PullMode(base.Registry, req.OutputRegistry))
 	body, err := pull.Small(ctx, d.Store, from, base.Config, image.MaxConfigBytes, d.Log)
 	if err != nil {
 		return nil, err

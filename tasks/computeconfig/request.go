@@ -21,6 +21,8 @@ type Request struct {
 	tasks.RequestHeader
 	// SelectBasePath is the response of select-base.
 	SelectBasePath string `json:"selectBasePath"`
+	// OutputRegistry is as in resolve-base. It only matters when the content store no longer has the base's configuration.
+	OutputRegistry string `json:"outputRegistry,omitempty"`
 	// BaseName is what the annotation org.opencontainers.image.base.name says instead of the base's full reference.
 	BaseName string `json:"baseName,omitempty"`
 	// Labels are the generated labels, in order; of two with one name the later counts. The user's own may be among them.

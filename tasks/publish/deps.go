@@ -65,7 +65,7 @@ func (a *app) origins() []scan.Item {
 func (l library) files() []string {
 	var out []string
 	for asset := range l.Runtime {
-		out = append(out, path.Base(asset))
+		out = append(out, related(path.Base(asset))...)
 	}
 	for asset := range l.Native {
 		out = append(out, path.Base(asset))
@@ -77,6 +77,13 @@ func (l library) files() []string {
 		out = append(out, asset)
 	}
 	return out
+}
+
+// related are an assembly and the files that the SDK publishes beside one when they exist (AllowedReferenceRelatedFileExtensions);
+// a deps.json does not name those.
+func related(assembly string) []string {
+	name := strings.TrimSuffix(assembly, path.Ext(assembly))
+	return []string{assembly, name + ".pdb", name + ".xml", assembly + ".config"}
 }
 
 // rid is the runtime identifier that the app was published for, else this machine's.

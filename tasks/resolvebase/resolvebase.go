@@ -7,7 +7,6 @@ package resolvebase
 import (
 	"context"
 	"log/slog"
-	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -60,11 +59,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := registry.ModePull
-	if strings.EqualFold(req.OutputRegistry, ref.Registry) {
-		mode = registry.ModePullFromOutput
-	}
-	m, err := manifest(ctx, d, ref, d.Source(ref.Name, mode))
+	m, err := manifest(ctx, d, ref, d.Source(ref.Name, registry.PullMode(ref.Registry, req.OutputRegistry)))
 	if err != nil {
 		return nil, err
 	}

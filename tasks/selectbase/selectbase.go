@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -98,11 +97,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		return nil, err
 	}
 	s.inputs = append(s.inputs, in)
-	mode := registry.ModePull
-	if strings.EqualFold(req.OutputRegistry, s.base.Registry) {
-		mode = registry.ModePullFromOutput
-	}
-	s.from = d.Source(registry.Name{Registry: s.base.Registry, Repository: s.base.Repository}, mode)
+	s.from = d.Source(registry.Name{Registry: s.base.Registry, Repository: s.base.Repository}, registry.PullMode(s.base.Registry, req.OutputRegistry))
 
 	desc, m, err := s.manifest(ctx)
 	if err != nil {
