@@ -36,7 +36,7 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	if err != nil {
 		return nil, nil, diag.Wrap(diag.Internal, err, "the working directory is not known", "change to a folder that exists")
 	}
-	watch, out, done := p.progress(level)
+	watch, out, done := p.progress(level, c.String("response") == runner.Dash)
 	log, err := logger(out, c.String("log-format"), level)
 	if err != nil {
 		return nil, nil, err
@@ -53,15 +53,18 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	}, done, nil
 }
 
-// progress chooses how transfers are shown; out is where everything else on standard error goes meanwhile.
-func (p *process) progress(level slog.Level) (watch progress.Progress, out io.Writer, done func()) {
+// progress chooses how transfers are shown; out is where everything else on standard error goes meanwhile. Plain lines are for what
+// is no terminal, and for a response on standard output, which drawing could wipe from the screen.
+func (p *process) progress(level slog.Level, plain bool) (watch progress.Progress, out io.Writer, done func()) {
 	nothing := func() {}
 	if level > slog.LevelInfo {
 		return progress.Discard{}, p.stderr, nothing
 	}
-	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		t := progress.NewTerminal(f)
-		return t, t, t.Close
+	if f, ok := p.stderr.(*os.File); ok && !plain && term.IsTerminal(int(f.Fd())) {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 { // some CI systems give a terminal without a size
+			t := progress.NewTerminal(f)
+			return t, t, t.Close
+		}
 	}
 	return progress.NewLines(p.stderr, time.Now), p.stderr, nothing
 }

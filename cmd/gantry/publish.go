@@ -48,7 +48,6 @@ func (p *process) publish(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer done()
 	epoch := c.String("source-date-epoch")
 	if !c.IsSet("source-date-epoch") {
 		epoch = p.getenv("SOURCE_DATE_EPOCH")
@@ -70,6 +69,7 @@ func (p *process) publish(c *cli.Context) error {
 		SourceDateEpoch:   epoch,
 		DryRun:            c.Bool("dry-run"),
 	})
+	done() // before the answer, as drawing clears what stands below the lines
 	if err != nil {
 		return err
 	}

@@ -69,10 +69,19 @@ func TestTerminal(t *testing.T) {
 	term.Advanced(digest, 10_000)
 	term.Write([]byte("between\n"))
 	term.Done(digest, "uploaded")
+	term.Started("layer", 100) // a mount moves no bytes
+	term.Done("layer", "mounted")
+	term.Started("again", 100)
+	term.Advanced("again", 60)
+	term.Started("again", 100)
+	term.Advanced("again", 100)
+	term.Advanced("again", -100)
+	term.Advanced("again", 100)
+	term.Done("again", "uploaded")
 	term.Started("left", 100) // never done, as after a failure: Close must not wait for it
 	term.Close()
 	term.Write([]byte("after\n"))
-	for _, want := range []string{"before\n", "between\n", "0123456789ab", "10.0 kB, uploaded", "after\n"} {
+	for _, want := range []string{"before\n", "between\n", "0123456789ab", "10.0 kB, uploaded", "mounted", "100 B, uploaded", "after\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got %q, want it to contain %q", out.String(), want)
 		}

@@ -40,18 +40,29 @@ func (t *Terminal) Started(id string, total int64) {
 	if t.bars == nil {
 		t.bars = mpb.New(mpb.WithOutput(t.w), mpb.WithAutoRefresh())
 	}
+	if r := t.rows[id]; r != nil { // it begins anew
+		r.moved.Store(0)
+		r.bar.SetCurrent(0)
+		return
+	}
 	r := &row{began: time.Now()}
 	t.rows[id] = r
-	r.bar = t.bars.AddBar(max(total, 0),
+	// A bar that is made with its total ends by itself when the total is reached, and can no longer be ended before.
+	r.bar = t.bars.AddBar(0,
 		mpb.BarWidth(30),
 		mpb.PrependDecorators(decor.Name(Short(id)+" ")),
 		mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string { return r.text(s) })),
 	)
+	r.bar.SetTotal(max(total, 0), false)
 }
 
 // text is what stands behind the bar. The rate of a finished line is no longer drawn: it would go on falling.
 func (r *row) text(s decor.Statistics) string {
-	if outcome, ok := r.outcome.Load().(string); ok {
+	outcome, done := r.outcome.Load().(string)
+	switch {
+	case done && s.Current == 0:
+		return " " + outcome
+	case done:
 		return fmt.Sprintf(" %s, %s", Bytes(s.Current), outcome)
 	}
 	t := transfer{total: s.Total, moved: r.moved.Load(), began: r.began}

@@ -23,16 +23,15 @@ type header struct {
 
 type sample struct {
 	header
-	Size    int64             `json:"size"`
-	Level   *int              `json:"level,omitempty"`
-	On      bool              `json:"on"`
-	Labels  []pair            `json:"labels"`
-	Tags    []string          `json:"tags"`
-	Digest  cas.Digest        `json:"digest,omitempty"`
-	Extra   map[string]string `json:"extra,omitempty"`
-	Raw     json.RawMessage   `json:"raw,omitempty"`
-	Nested  struct{ A pair }  `json:"-"`
-	private int
+	Size   int64             `json:"size"`
+	Level  *int              `json:"level,omitempty"`
+	On     bool              `json:"on"`
+	Labels []pair            `json:"labels"`
+	Tags   []string          `json:"tags"`
+	Digest cas.Digest        `json:"digest,omitempty"`
+	Extra  map[string]string `json:"extra,omitempty"`
+	Raw    json.RawMessage   `json:"raw,omitempty"`
+	Nested struct{ A pair }  `json:"-"`
 }
 
 func TestDecode(t *testing.T) {
@@ -88,7 +87,6 @@ func TestDecode_refused(t *testing.T) {
 		{"unknown nested field", `{"labels":[{},{},{"name":"a","valve":"b"}]}`, diag.UnknownField, `r.json:1:30: labels[2].valve: unknown field "valve"; did you mean "value"?`},
 		{"other case", `{"Size":1}`, diag.UnknownField, `did you mean "size"?`},
 		{"nothing near", `{"colour":1}`, diag.UnknownField, `unknown field "colour"; remove it`},
-		{"unexported", `{"private":1}`, diag.UnknownField, "private"},
 		{"no name in JSON", `{"Nested":1}`, diag.UnknownField, "Nested"},
 		{"duplicate", `{"size":1,"on":true,"size":1}`, diag.DuplicateKey, "r.json:1:21: size: the same key a second time"},
 		{"duplicate by escape", `{"size":1,"\u0073ize":1}`, diag.DuplicateKey, "size"},

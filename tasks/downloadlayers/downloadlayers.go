@@ -135,7 +135,7 @@ func (t transfer) layer(ctx context.Context, l tasks.Descriptor) (string, error)
 		return "", err
 	}
 	if there {
-		t.Log.Info("exists", "digest", l.Digest, "bytes", l.Size)
+		t.Log.Debug("exists", "digest", l.Digest, "bytes", l.Size)
 		return Destination, nil
 	}
 	return Store, t.fetch(ctx, l)
@@ -155,7 +155,7 @@ func (t transfer) fetch(ctx context.Context, l tasks.Descriptor) error {
 	}
 	t.Progress.Done(id, outcome)
 	if err == nil {
-		t.Log.Info(outcome, "digest", l.Digest, "bytes", l.Size)
+		t.Log.Debug(outcome, "digest", l.Digest, "bytes", l.Size)
 	}
 	return err
 }

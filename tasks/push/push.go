@@ -141,7 +141,7 @@ func (d Deps) pushBlobs(ctx context.Context, repo Repository, blobs []registry.B
 		group.Go(func() error {
 			outcome, err := repo.PushBlob(ctx, b, d.Progress)
 			if err == nil {
-				d.Log.Info(string(outcome), "digest", b.Digest, "bytes", b.Size)
+				d.Log.Debug(string(outcome), "digest", b.Digest, "bytes", b.Size)
 			}
 			return err
 		})
@@ -158,7 +158,7 @@ func (d Deps) pushImage(ctx context.Context, repo Repository, tags []string, m d
 	put := func(ctx context.Context, tag string) error {
 		err := repo.PushManifest(ctx, tag, m.desc.MediaType, m.body)
 		if err == nil {
-			d.Log.Info("pushed", "ref", tag, "digest", m.desc.Digest)
+			d.Log.Debug("pushed", "ref", tag, "digest", m.desc.Digest)
 		}
 		return err
 	}

@@ -212,7 +212,7 @@ func (d Deps) write(ctx context.Context, repo Repository, tags []string, mediaTy
 		if err := repo.PushManifest(ctx, tag, mediaType, body); err != nil {
 			return nil, err
 		}
-		d.Log.Info("pushed", "ref", tag, "digest", digest)
+		d.Log.Debug("pushed", "ref", tag, "digest", digest)
 		done = append(done, tag)
 	}
 	if len(tags) == 0 {

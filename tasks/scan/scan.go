@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sort"
+	"regexp"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -111,6 +112,18 @@ func (w *walker) inputs() []tasks.FileDigest {
 	return list
 }
 
+// kind is the item's origin. MSBuild's items call the files of a self-contained app's runtime those of a package, the runtime pack
+// Microsoft.NETCore.App.Runtime.RID or its like (KnownRuntimePack of the SDK's bundled versions): several projects share it, and it
+// changes with the SDK alone.
+func (i *Item) kind() string {
+	if i.Origin == tasks.OriginPackage && runtimePack.MatchString(i.OriginName) {
+		return tasks.OriginRuntime
+	}
+	return i.Origin
+}
+
+var runtimePack = regexp.MustCompile(`(?i)^(Microsoft\.(NETCore|AspNetCore|WindowsDesktop)\.App\.Runtime|runtime\.[^.]+\.Microsoft\.DotNet\.ILCompiler)\b`)
+
 // attach gives the files their origins and returns the number of files.
 func attach(files []tasks.FileEntry, items []Item) int {
 	byPath := make(map[string]*Item, len(items))
@@ -126,7 +139,7 @@ func attach(files []tasks.FileEntry, items []Item) int {
 		count++
 		// A name on Linux may have a backslash of its own, so both sides lose theirs.
 		if item := byPath[foldCase(strings.ReplaceAll(f.Path, `\`, "/"))]; item != nil {
-			f.Origin, f.OriginName, f.OriginVersion = item.Origin, item.OriginName, item.OriginVersion
+			f.Origin, f.OriginName, f.OriginVersion = item.kind(), item.OriginName, item.OriginVersion
 		} else {
 			f.Origin = tasks.OriginApp
 		}

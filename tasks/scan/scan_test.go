@@ -236,3 +236,18 @@ func TestFoldCase(t *testing.T) {
 		}
 	}
 }
+
+func TestItem_kind(t *testing.T) {
+	for _, tc := range []struct{ origin, name, want string }{
+		{"package", "Newtonsoft.Json", "package"},
+		{"package", "Microsoft.NETCore.App.Runtime.linux-x64", "runtime"},
+		{"package", "microsoft.aspnetcore.app.runtime.linux-musl-arm64", "runtime"},
+		{"package", "Microsoft.NETCore.App.RuntimeTools", "package"},
+		{"project", "Microsoft.NETCore.App.Runtime.linux-x64", "project"},
+		{"runtime", "", "runtime"},
+	} {
+		if got := (&Item{Origin: tc.origin, OriginName: tc.name}).kind(); got != tc.want {
+			t.Errorf("%s %s: got %s, want %s", tc.origin, tc.name, got, tc.want)
+		}
+	}
+}
