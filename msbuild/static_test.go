@@ -184,8 +184,9 @@ func TestTargets_offSwitchIsOnTheImport(t *testing.T) {
 // Nothing may start a process or touch the network but what a publish calls.
 func TestTargets_nothingRunsOutsideAPublish(t *testing.T) {
 	hooks := map[string]string{
-		"_GantryNoteUserLabels": "ComputeContainerConfig",
-		"_GantryClean":          "CoreClean",
+		"_GantryNoteUserLabels":   "ComputeContainerConfig",
+		"_GantryClean":            "CoreClean",
+		"_GantryRefuseOuterBuild": "PublishContainer",
 	}
 	for _, file := range targetsFiles(t) {
 		for _, e := range parseElements(t, file) {
