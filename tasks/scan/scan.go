@@ -14,8 +14,8 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"sort"
 	"regexp"
+	"sort"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
