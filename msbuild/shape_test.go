@@ -26,7 +26,7 @@ var (
 		"ContainerDefaultArgs", "ContainerEntrypoint", "ContainerEntrypointArgs", "ContainerImageFormat", "ContainerGenerateLabels",
 		"ContainerGenerateLabelsImageBaseDigest", "ContainerGenerateLabelsImageCreated", "ContainerRuntimeIdentifier",
 		"ContainerRuntimeIdentifiers", "ContainerPublishInParallel", "ContainerArchiveOutputPath", "RuntimeIdentifierGraphPath",
-		"PublishContainerDependsOn", "EnableSdkContainerSupport", "_IsMultiRIDBuild", "_IsSingleRIDBuild", "_IsMultiTFMBuild", "_ContainerIsSelfContained",
+		"PublishContainerDependsOn", "EnableSdkContainerSupport", "_IsMultiRIDBuild", "_IsSingleRIDBuild", "_IsMultiTFMBuild",
 		"_InitialContainerBaseImage", "GeneratedContainer", "GeneratedContainerDigest", "GeneratedContainerManifest",
 		"GeneratedContainerConfiguration", "GeneratedContainerMediaType", "GeneratedImageIndex",
 	}
