@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,9 +32,19 @@ func (p *process) report(err error) int {
 	if err == nil {
 		return diag.ExitOK
 	}
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
 	line := diag.Line(err) + "\n"
 	if file := errorFile(p.args); file == "" || atomicfile.Write(file, []byte(line)) != nil {
 		fmt.Fprint(p.stderr, line)
 	}
 	return diag.ExitCode(err)
 }
+
+// exitStatus is an answer that is no failure: it is given as the exit status, and nothing is printed.
+type exitStatus int
+
+// Error implements error.
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
