@@ -68,7 +68,7 @@ var indexCases = []differentialCase{
 	{name: "rids-container", kind: "rids", base: "index", xml: `<PropertyGroup><ContainerRuntimeIdentifiers>linux-arm64;linux-x64</ContainerRuntimeIdentifiers></PropertyGroup>`, differs: []difference{{what: "The images of an index are in the order of their platforms", why: "the same images make the same index, in whatever order the runtime identifiers are listed", facts: []factPair{{"index order", "linux/arm64 linux/amd64", "linux/amd64 linux/arm64"}}}}},
 	{name: "rids-one", kind: "rids", base: "index", xml: `<PropertyGroup><ContainerRuntimeIdentifiers>linux-arm64</ContainerRuntimeIdentifiers></PropertyGroup>`},
 	{name: "rids-one-chosen", kind: "rids", base: "index", xml: `<PropertyGroup><RuntimeIdentifier>linux-x64</RuntimeIdentifier></PropertyGroup>`, publish: true},
-	{name: "rids-missing", kind: "rids", base: "arm-index", code: "none", differs: []difference{noImageCode}},
+	{name: "rids-missing", kind: "rids", base: "arm-index", code: "none", differs: []difference{noImageCode, tagsTogether}},
 	{name: "rids-missing-base", kind: "rids", base: "none", code: "CONTAINER1015"},
 	{name: "rids-bad-port", kind: "rids", base: "index", xml: `<ItemGroup><ContainerPort Include="http" /></ItemGroup>`, code: "CONTAINER2017"},
 	{name: "rids-values", kind: "rids", base: "index", xml: `<PropertyGroup><ContainerUser>1000</ContainerUser></PropertyGroup>

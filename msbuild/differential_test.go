@@ -61,7 +61,7 @@ func (r *differentialRun) compare(t *testing.T, c differentialCase, everywhere m
 	if sdk["error"] == "" && len(sdk) == 0 != c.nothing {
 		t.Errorf("the SDK did nothing and raised no error: %v", len(sdk) == 0)
 	}
-	if (sdk["error"] == "") != (gantry["error"] == "") {
+	if s, g := sdk.summary(), gantry.summary(); (s["error"] == "") != (g["error"] == "") || s["lands"] != g["lands"] {
 		// all of an image against nothing says no more than this
 		sdk, gantry = sdk.summary(), gantry.summary()
 	}

@@ -151,12 +151,16 @@ type FileEntry struct {
 	Size int64  `json:"size"`
 	// ModTime is in nanoseconds since 1970: it only ever proves a change.
 	ModTime int64 `json:"modTime,omitempty"`
+	// ChangeTime is when the file system last noted a change of the file,
+	// its time and name included, in nanoseconds since 1970, on Linux and
+	// macOS: it shows new content under the old size and time (cp -p).
+	ChangeTime int64 `json:"changeTime,omitempty"`
 	// Origin is an Origin kind; OriginName and OriginVersion the package or
 	// project.
 	Origin        string `json:"origin,omitempty"`
 	OriginName    string `json:"originName,omitempty"`
 	OriginVersion string `json:"originVersion,omitempty"`
-	// Digest is set, and ModTime is not, for files that the SDK writes anew
+	// Digest is set, and the times are not, for files that the SDK writes anew
 	// in every publish: those are compared by content.
 	Digest cas.Digest `json:"digest,omitempty"`
 }

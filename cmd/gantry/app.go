@@ -23,10 +23,12 @@ func (p *process) app() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              usageError,
 		Action:                    noCommand,
-		Commands:                  []*cli.Command{p.publishCommand(), p.diffCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand()},
+		Commands: []*cli.Command{
+			p.publishCommand(), p.diffCommand(), p.explainCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
+		},
 	}
 	for _, s := range runner.Stages() {
-		app.Commands = append(app.Commands, p.stageCommand(s))
+		app.Commands = append(app.Commands, p.commandOf(s))
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError

@@ -12,7 +12,7 @@ import (
 
 // statusDifferent is the exit status for images that differ, as diff(1) has it. A failure with status 1 has a line on standard
 // error and nothing on standard output.
-const statusDifferent = exitStatus(1)
+const statusDifferent = runner.ExitStatus(1)
 
 func (p *process) diffCommand() *cli.Command {
 	return &cli.Command{

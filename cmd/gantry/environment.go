@@ -41,15 +41,21 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	if err != nil {
 		return nil, nil, err
 	}
+	tell, err := p.tellOutcome(c, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	return &runner.Env{
-		Dir:      dir,
-		Stdin:    p.stdin,
-		Stdout:   p.stdout,
-		Store:    cas.Open(cas.DefaultDir(p.getenv)),
-		Registry: registry.New(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()}),
-		Log:      log,
-		Progress: watch,
-		Warn:     func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
+		Dir:       dir,
+		Stdin:     p.stdin,
+		Stdout:    p.stdout,
+		Store:     cas.Open(cas.DefaultDir(p.getenv)),
+		Registry:  registry.New(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()}),
+		Log:       log,
+		Progress:  watch,
+		KeySecret: p.getenv("GANTRY_KEY_SECRET"),
+		Warn:      func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
+		Outcome:   tell,
 	}, done, nil
 }
 

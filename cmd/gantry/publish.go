@@ -13,7 +13,7 @@ func (p *process) publishCommand() *cli.Command {
 		Name:      "publish",
 		Usage:     "makes an image of a published folder and pushes it; prints the digest",
 		UsageText: "gantry publish FOLDER --to REGISTRY/REPOSITORY [--base REFERENCE] [--tag TAG ...]",
-		Flags:     append(publishFlags(), commonFlags()...),
+		Flags:     append(append(publishFlags(), outcomeFlags()...), commonFlags()...),
 		Action:    p.publish,
 	}
 }
@@ -33,6 +33,9 @@ func publishFlags() []cli.Flag {
 		&cli.StringFlag{Name: "format", Usage: "make an `oci` or docker image (default: as the base)"},
 		&cli.StringFlag{Name: "layers", Value: "auto", Usage: "make layers by origin (`auto`) or one (single)"},
 		&cli.StringFlag{Name: "source-date-epoch", Usage: "the app's time in `SECONDS` since 1970 (default: $SOURCE_DATE_EPOCH, else none)"},
+		&cli.BoolFlag{Name: "no-skip", Usage: "push without asking whether the image is there"},
+		&cli.BoolFlag{Name: "force-push", Usage: "send everything again, whatever the registry says it has"},
+		&cli.StringFlag{Name: "verify", Value: "manifest", Usage: "look at `WHAT` of an image that is there: manifest, blobs, tags, or blobs,tags"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done, and write nothing to the registry"},
 	}
 }
@@ -68,6 +71,9 @@ func (p *process) publish(c *cli.Context) error {
 		Layers:            c.String("layers"),
 		SourceDateEpoch:   epoch,
 		DryRun:            c.Bool("dry-run"),
+		NoSkip:            c.Bool("no-skip"),
+		ForcePush:         c.Bool("force-push"),
+		Verify:            c.String("verify"),
 	})
 	done() // before the answer, as drawing clears what stands below the lines
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/atomicfile"
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/tasks/runner"
 )
 
 // errorFile finds the value of --error-file. It is looked for by hand because it holds for errors in the flags as well.
@@ -29,12 +30,12 @@ func errorFile(args []string) string {
 // MSBuild's targets use the file: they raise the error themselves, so that it stands in the log once and without the line that
 // Exec adds for a status other than 0.
 func (p *process) report(err error) int {
-	if err == nil {
+	var answer runner.ExitStatus
+	switch {
+	case err == nil:
 		return diag.ExitOK
-	}
-	var status exitStatus
-	if errors.As(err, &status) {
-		return int(status)
+	case errors.As(err, &answer):
+		return int(answer)
 	}
 	line := diag.Line(err) + "\n"
 	if file := errorFile(p.args); file == "" || atomicfile.Write(file, []byte(line)) != nil {
@@ -42,9 +43,3 @@ func (p *process) report(err error) int {
 	}
 	return diag.ExitCode(err)
 }
-
-// exitStatus is an answer that is no failure: it is given as the exit status, and nothing is printed.
-type exitStatus int
-
-// Error implements error.
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }

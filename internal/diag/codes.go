@@ -49,6 +49,7 @@ const (
 	BadUsage            Code = "GANTRY1009"
 	ControlCharacter    Code = "GANTRY1010"
 	BadPercentEncoding  Code = "GANTRY1011"
+	InvalidCacheKey     Code = "GANTRY1012"
 	ZstdUnderDocker     Code = "GANTRY2001"
 	InvalidBaseManifest Code = "GANTRY2002"
 	InvalidBaseConfig   Code = "GANTRY2003"
@@ -72,6 +73,9 @@ const (
 	DestinationDigest   Code = "GANTRY5002"
 	TagRefused          Code = "GANTRY5003"
 	IndexMismatch       Code = "GANTRY5004"
+	AccessUnproved      Code = "GANTRY5005"
+	KeyUnproved         Code = "GANTRY5006"
+	TagStale            Code = "GANTRY5007"
 	Internal            Code = "GANTRY9001"
 	ToolNotRunnable     Code = "GANTRY9002"
 	UnknownSDKShape     Code = "GANTRY9003"
@@ -81,7 +85,7 @@ const (
 // Entry describes one code for the README.
 type Entry struct {
 	Code    Code
-	Kind    string // "error" or "warning"
+	Kind    string // "error", "warning" or "message"
 	Meaning string
 	Remedy  string
 }
@@ -130,6 +134,7 @@ var Table = []Entry{
 	{BadUsage, "error", "the command line is wrong", "gantry help shows the commands and flags"},
 	{ControlCharacter, "error", "a value has a control character or is not UTF-8", "remove the character that the message names"},
 	{BadPercentEncoding, "error", "a percent-encoded request has a bad escape", "write %25 for a percent sign"},
+	{InvalidCacheKey, "error", "ContainerCacheKey is empty or has characters that cannot be in a tag", "use letters, digits, _ . -, or set GantryHashCacheKey=true"},
 	{ZstdUnderDocker, "error", "the base has zstd layers, which the Docker format does not know", "set ContainerImageFormat to OCI"},
 	{InvalidBaseManifest, "error", "the base's manifest is not valid", "use another base image"},
 	{InvalidBaseConfig, "error", "the base's configuration is not valid", "use another base image"},
@@ -153,6 +158,9 @@ var Table = []Entry{
 	{DestinationDigest, "error", "the destination stored other content than was sent", "something between you and the registry changes content; the message names both digests"},
 	{TagRefused, "error", "the destination refused to move a tag", "the tag is immutable: use a new tag"},
 	{IndexMismatch, "error", "images that cannot be in one index", "use one image format for all platforms"},
+	{AccessUnproved, "message", "the registry did not let the account see whether the image is there (401 or 403), or gave no usable answer: it counts as absent for this run", "check the account's rights to read the repository"},
+	{KeyUnproved, "message", "GANTRY_KEY_SECRET is set, and the image of the cache key has no record that was made with it: the image is built again", "nothing, when the secret is new or was changed; else find out who wrote the key's tag"},
+	{TagStale, "message", "a tag that was written still names another image when it is read back", "look at the tag again later; some registries answer with the old image for a while, or another publish wrote it"},
 	{Internal, "error", "a fault in gantry", "please report it with the message"},
 	{ToolNotRunnable, "error", "there is no gantry binary that runs on this machine", "set GantryToolPath to one that does"},
 	{UnknownSDKShape, "error", "this .NET SDK's container targets are not as Gantry knows them", "use a newer Gantry.Containers, or set GantryEnabled=false"},

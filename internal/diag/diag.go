@@ -118,6 +118,12 @@ func WarningLine(code Code, text string) string {
 	return fmt.Sprintf("gantry : warning %s: %s", code, oneLine(text))
 }
 
+// MessageLine renders what the user may want to know and what is neither an
+// error nor a warning: the build is right as it is.
+func MessageLine(code Code, text string) string {
+	return fmt.Sprintf("%s: %s", code, oneLine(text))
+}
+
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

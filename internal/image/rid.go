@@ -47,11 +47,14 @@ func ridCPU(p Platform) string {
 }
 
 // Serves says whether a platform is what a runtime identifier promises, whatever the version of its system.
-func Serves(p Platform, rid string) bool {
+func Serves(p Platform, rid string) bool { return BuiltinGraph().Serves(p, rid) }
+
+// Serves is the function Serves by this graph.
+func (g *Graph) Serves(p Platform, rid string) bool {
 	exact := PlatformRID(p)
 	p.OSVersion = ""
 	plain := PlatformRID(p)
-	for _, r := range BuiltinGraph().Expand(rid) {
+	for _, r := range g.Expand(rid) {
 		if r == exact || r == plain {
 			return r != ""
 		}

@@ -14,11 +14,12 @@
 //
 // The files: name (references), credentials and dockerconfig (who we are),
 // challenge, auth and token (how we prove it), transport and host (how bytes
-// travel), retry (what is repeated), manifest, blob and upload (the verbs),
+// travel), retry (what is repeated), manifest, blob, upload and referrers (the verbs),
 // errors (what a person reads).
 package registry
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -65,6 +66,8 @@ type Options struct {
 	// Parallel is the number of requests at once for one registry, for
 	// reading and for writing each; 0 means DefaultParallel.
 	Parallel int
+	// Sleep pauses between the attempts of a request; nil means in real time.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Client talks to any number of registries. It is safe for concurrent use
@@ -93,6 +96,9 @@ func New(o Options) *Client {
 		getenv: o.Getenv, log: o.Log, agent: o.UserAgent, parallel: o.Parallel,
 		secrets: &secrets{}, policy: defaultRetryPolicy(rand.Float64), stall: stallLimit,
 		hosts: map[string]*host{}, sessions: map[sessionKey]*session{},
+	}
+	if o.Sleep != nil {
+		c.policy.sleep = o.Sleep
 	}
 	if c.getenv == nil {
 		c.getenv = func(string) string { return "" }

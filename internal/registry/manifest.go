@@ -155,9 +155,11 @@ func (r *Repository) HeadManifest(ctx context.Context, tagOrDigest string) (Desc
 	defer r.host.reads.release()
 	d, ok, err := r.headManifest(ctx, tagOrDigest)
 	if err != nil {
-		return Descriptor{}, r.coded(ctx, err, failure{
-			code: diag.ManifestPullFailed, notFound: diag.RepositoryNotFound, what: "head manifest " + r.refer(tagOrDigest),
-		})
+		f := failure{code: diag.ManifestPullFailed, notFound: diag.RepositoryNotFound, what: "head manifest " + r.refer(tagOrDigest)}
+		if r.mode == ModePush {
+			f.code = diag.RegistryPushFailed
+		}
+		return Descriptor{}, r.coded(ctx, err, f)
 	}
 	if ok {
 		return d, nil
@@ -177,9 +179,12 @@ func (r *Repository) headManifest(ctx context.Context, ref string) (d Descriptor
 	}
 	switch res.StatusCode {
 	case http.StatusOK:
-	case http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+	case http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden:
 		return d, false, r.client.statusError(res)
 	default:
+		if transient(res.StatusCode) { // an outage, which GET would meet too
+			return d, false, r.client.statusError(res)
+		}
 		res.Body.Close()
 		return d, false, nil
 	}
@@ -202,12 +207,19 @@ func (r *Repository) headManifest(ctx context.Context, ref string) (d Descriptor
 // names something else; with GANTRY5002 when the registry stored something
 // else.
 func (r *Repository) PushManifest(ctx context.Context, tagOrDigest, mediaType string, body []byte) error {
+	_, err := r.pushManifest(ctx, tagOrDigest, mediaType, body)
+	return err
+}
+
+// pushManifest is PushManifest, and returns the header of the registry's
+// answer; nil when a refusal turned out to be none.
+func (r *Repository) pushManifest(ctx context.Context, tagOrDigest, mediaType string, body []byte) (http.Header, error) {
 	if err := r.checkUse(tagOrDigest); err != nil {
-		return err
+		return nil, err
 	}
 	what := "push manifest " + r.refer(tagOrDigest)
 	if err := r.host.writes.acquire(ctx); err != nil {
-		return interrupted(ctx, what)
+		return nil, interrupted(ctx, what)
 	}
 	defer r.host.writes.release()
 	want := cas.DigestOf(body)
@@ -217,20 +229,20 @@ func (r *Repository) PushManifest(ctx context.Context, tagOrDigest, mediaType st
 	q.body = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	res, err := r.session.repeat(ctx, q)
 	if err != nil {
-		return r.coded(ctx, err, failure{code: diag.RegistryPushFailed, what: what})
+		return nil, r.coded(ctx, err, failure{code: diag.RegistryPushFailed, what: what})
 	}
 	if res.StatusCode/100 != 2 {
-		return r.refusedManifest(ctx, tagOrDigest, want, r.client.statusError(res))
+		return nil, r.refusedManifest(ctx, tagOrDigest, want, r.client.statusError(res))
 	}
 	buffered(res)
 	said := res.Header.Get("Docker-Content-Digest")
 	if res.StatusCode == http.StatusCreated && said == string(want) {
-		return nil
+		return res.Header, nil
 	}
 	if strings.HasPrefix(said, "sha256:") && said != string(want) {
-		return otherContent(what, cas.Digest(shorten(said, 80)), want)
+		return nil, otherContent(what, cas.Digest(shorten(said, 80)), want)
 	}
-	return r.proveManifest(ctx, tagOrDigest, want, what)
+	return res.Header, r.proveManifest(ctx, tagOrDigest, want, what)
 }
 
 func (r *Repository) proveManifest(ctx context.Context, ref string, want cas.Digest, what string) error {

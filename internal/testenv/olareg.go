@@ -1,9 +1,11 @@
 package testenv
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/olareg/olareg"
@@ -20,7 +22,7 @@ func StartOlareg(t testing.TB) *Registry {
 		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: dir},
 		API:     config.ConfigAPI{DeleteEnabled: &on},
 	})
-	server := httptest.NewServer(registry)
+	server := httptest.NewServer(oneUploadAtATime(registry))
 	stop := func() {
 		server.Close()
 		if err := registry.Close(); err != nil {
@@ -33,4 +35,17 @@ func StartOlareg(t testing.TB) *Registry {
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// oneUploadAtATime lets uploads begin one after the other: olareg 0.2.2 makes
+// a new repository's folder without a lock, which the race detector sees.
+func oneUploadAtATime(next http.Handler) http.Handler {
+	var mu sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			mu.Lock()
+			defer mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks/push"
@@ -16,6 +17,7 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 	if err := req.Validate(); err != nil {
 		return "", err
 	}
+	req.Verify = "" // there is nothing to repair or to read back
 	resp, err := push.Run(ctx, push.Deps{
 		Repository: func(n registry.Name, m registry.Mode) push.Repository {
 			return &readOnly{repository: b.env.Registry.Repository(n, m), name: n.Repository, log: b.env.Log}
@@ -25,6 +27,12 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 		Progress:  progress.Discard{},
 		OutputDir: b.dir,
 		Parallel:  1, // so that the lines come in the order of the layers
+		Outcome: func(r outcome.Result) error {
+			if !r.Pushed {
+				b.env.Log.Info("is there", "digest", r.Digest, "reason", r.Reason)
+			}
+			return nil
+		},
 	}, req)
 	if err != nil {
 		return "", err
@@ -37,6 +45,21 @@ type readOnly struct {
 	repository *registry.Repository
 	name       string
 	log        *slog.Logger
+}
+
+// HeadManifest asks.
+func (r *readOnly) HeadManifest(ctx context.Context, tagOrDigest string) (registry.Descriptor, error) {
+	return r.repository.HeadManifest(ctx, tagOrDigest)
+}
+
+// Manifest reads.
+func (r *readOnly) Manifest(ctx context.Context, tagOrDigest string) (*registry.Manifest, error) {
+	return r.repository.Manifest(ctx, tagOrDigest)
+}
+
+// ProbeBlob asks.
+func (r *readOnly) ProbeBlob(ctx context.Context, digest cas.Digest, size int64) (bool, error) {
+	return r.repository.ProbeBlob(ctx, digest, size)
 }
 
 // Blob reads nothing: a push that writes nothing has no need of content.

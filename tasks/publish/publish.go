@@ -8,6 +8,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ type Options struct {
 	SourceDateEpoch string
 	// DryRun asks the registry and writes nothing to it.
 	DryRun bool
+	// NoSkip pushes without asking first; ForcePush sends everything again. Verify is as in tasks.PushSettings.
+	NoSkip, ForcePush bool
+	Verify            string
 }
 
 // Run makes the image and pushes it, or says what would be done, and returns its digest. Errors are those of the stages, and
@@ -159,11 +163,16 @@ func (b *build) call(ctx context.Context, stage string, req runner.Request) (run
 }
 
 func (b *build) run(ctx context.Context) (cas.Digest, error) {
-	for _, step := range []func(context.Context) error{b.base, b.layers, b.config, b.download} {
+	for _, step := range []func(context.Context) error{b.base, b.layers, b.config} {
 		if err := step(ctx); err != nil {
 			return "", err
 		}
 	}
+	download, err := b.download()
+	if err != nil {
+		return "", err
+	}
+	ask := !b.NoSkip
 	req := &push.Request{
 		SelectBasePath:    b.file("select-base"),
 		ComputeConfigPath: b.file("compute-config"),
@@ -171,6 +180,9 @@ func (b *build) run(ctx context.Context) (cas.Digest, error) {
 		Registry:          b.name.Registry,
 		Repository:        b.name.Repository,
 		Tags:              b.Tags,
+		PushSettings:      tasks.PushSettings{SkipPushIfPresent: &ask, ForcePush: b.ForcePush, Verify: b.Verify},
+
+		DownloadLayersRequestPath: download,
 	}
 	if b.DryRun {
 		return b.plan(ctx, req)
@@ -234,18 +246,27 @@ func (b *build) config(ctx context.Context) error {
 	return err
 }
 
-// download gets the base's layers when the destination cannot mount them. A dry run moves no bytes.
-func (b *build) download(ctx context.Context) error {
+// download writes the request that gets the base's layers when the destination cannot mount them, and returns its file. push runs it
+// once it knows that the destination does not have the image. A dry run moves no bytes.
+func (b *build) download() (file string, err error) {
 	base, _, err := tasks.ReadBase(b.file("select-base"))
 	if err != nil || b.DryRun || registry.NewName(base.Registry, base.Repository).SameRegistry(b.name) {
-		return err
+		return "", err
 	}
-	_, err = b.call(ctx, "download-layers", &downloadlayers.Request{
+	data, err := json.Marshal(&downloadlayers.Request{
+		RequestHeader:  tasks.RequestHeader{SchemaVersion: tasks.SchemaVersion, Stage: "download-layers"},
 		SelectBasePath: b.file("select-base"),
 		Registry:       b.name.Registry,
 		Repository:     b.name.Repository,
 	})
-	return err
+	file = b.file("download-layers.request")
+	if err == nil {
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		return "", diag.Wrap(diag.ResponseUnwritable, err, "a request cannot be written", "check TMPDIR and the free space")
+	}
+	return file, nil
 }
 
 // hostRID is the runtime identifier of a Linux container on this machine.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/atomicfile"
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/pull"
@@ -53,25 +54,15 @@ func readParts(req *Request) (*parts, error) {
 	return &p, err
 }
 
-// document is a configuration or manifest as it is pushed.
-type document struct {
-	body []byte
-	desc tasks.Descriptor
-}
-
-func newDocument(body []byte, mediaType string) document {
-	return document{body, tasks.Descriptor{MediaType: mediaType, Digest: cas.DigestOf(body), Size: int64(len(body))}}
-}
-
 // assemble makes the image's configuration and manifest, all media types in the image's format.
-func (p *parts) assemble() (config, manifest document, err error) {
+func (p *parts) assemble() (config, manifest deliver.Document, err error) {
 	format := p.base.Format
 	body, err := image.AddLayers(p.config, p.newLayers())
 	if err != nil {
 		return config, manifest, err
 	}
-	config = newDocument(body, image.ConfigType(format))
-	m := image.Manifest{MediaType: image.ManifestType(format), Config: config.desc}
+	config = deliver.NewDocument(body, image.ConfigType(format))
+	m := image.Manifest{MediaType: image.ManifestType(format), Config: config.Descriptor}
 	if format == tasks.FormatOCI && len(p.annotations) > 0 {
 		m.Annotations = p.annotations
 	}
@@ -91,7 +82,7 @@ func (p *parts) assemble() (config, manifest document, err error) {
 	if body, err = m.Encode(); err != nil {
 		return config, manifest, err
 	}
-	return config, newDocument(body, m.MediaType), nil
+	return config, deliver.NewDocument(body, m.MediaType), nil
 }
 
 func (p *parts) newLayers() []image.NewLayer {
@@ -114,25 +105,25 @@ func (p *parts) inStore(store *cas.Store) error {
 }
 
 // keep writes the documents into the store, and to files where the request wants them.
-func keep(store *cas.Store, dir string, req *Request, config, manifest document) ([]tasks.Output, error) {
+func keep(store *cas.Store, dir string, req *Request, config, manifest deliver.Document) ([]tasks.Output, error) {
 	var out []tasks.Output
-	for _, doc := range []document{config, manifest} {
-		if _, err := store.PutBytes(doc.body); err != nil {
+	for _, doc := range []deliver.Document{config, manifest} {
+		if _, err := store.PutBytes(doc.Body); err != nil {
 			return nil, err
 		}
-		out = append(out, tasks.Output{Digest: doc.desc.Digest, Size: doc.desc.Size})
+		out = append(out, tasks.Output{Digest: doc.Descriptor.Digest, Size: doc.Descriptor.Size})
 	}
 	for _, f := range []struct {
 		path string
-		doc  document
+		doc  deliver.Document
 	}{{req.ConfigPath, config}, {req.ManifestPath, manifest}} {
 		if f.path == "" {
 			continue
 		}
-		if _, err := atomicfile.WriteIfDifferent(outputPath(dir, f.path), f.doc.body); err != nil {
+		if _, err := atomicfile.WriteIfDifferent(outputPath(dir, f.path), f.doc.Body); err != nil {
 			return nil, diag.Wrap(diag.ResponseUnwritable, err, f.path+" cannot be written", "check the folder's rights and the free space")
 		}
-		out = append(out, tasks.Output{Path: outputPath(dir, f.path), Digest: f.doc.desc.Digest, Size: f.doc.desc.Size})
+		out = append(out, tasks.Output{Path: outputPath(dir, f.path), Digest: f.doc.Descriptor.Digest, Size: f.doc.Descriptor.Size})
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -34,15 +36,18 @@ type pipeline struct {
 	store  *cas.Store
 	client *registry.Client
 	log    *slog.Logger
+	said   *bytes.Buffer  // what was logged
+	did    outcome.Result // of the last push or push-index
 }
 
 func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
 	dir := t.TempDir()
 	t.Chdir(dir) // requests name the responses by relative paths
+	said := &bytes.Buffer{}
 	return &pipeline{
 		t: t, dir: dir, store: cas.Open(filepath.Join(dir, "store")), client: registry.New(registry.Options{}),
-		log: slog.New(slog.DiscardHandler),
+		log: slog.New(slog.NewTextHandler(said, nil)), said: said,
 	}
 }
 
@@ -88,7 +93,7 @@ func (p *pipeline) resolve(reference string) (*resolvebase.Response, error) {
 	req := &resolvebase.Request{RequestHeader: header("resolve-base"), Reference: reference}
 	valid(p.t, req)
 	resp, err := resolvebase.Run(p.t.Context(), resolvebase.Deps{
-		Source: func(n registry.Name, m registry.Mode) pull.Manifests { return p.repo(n, m) }, Store: p.store, Log: p.log,
+		Source: func(n registry.Name, m registry.Mode) resolvebase.Source { return p.repo(n, m) }, Store: p.store, Log: p.log,
 	}, req)
 	if err == nil {
 		p.save("resolve-base", "resolve-base.json", resp)
@@ -213,8 +218,13 @@ func pushRequest(host, repository string, tags ...string) *push.Request {
 func (p *pipeline) pushDeps() push.Deps {
 	return push.Deps{
 		Repository: func(n registry.Name, m registry.Mode) push.Repository { return p.repo(n, m) },
-		Store:      p.store, Log: p.log, Progress: progress.Discard{},
+		Store:      p.store, Log: p.log, Progress: progress.Discard{}, Outcome: p.note,
 	}
+}
+
+func (p *pipeline) note(r outcome.Result) error {
+	p.did = r
+	return nil
 }
 
 func (p *pipeline) push(file string, req *push.Request) (*push.Response, error) {
@@ -233,11 +243,41 @@ func (p *pipeline) pushIndex(req *pushindex.Request) (*pushindex.Response, error
 	valid(p.t, req)
 	resp, err := pushindex.Run(p.t.Context(), pushindex.Deps{
 		Repository: func(n registry.Name, m registry.Mode) pushindex.Repository { return p.repo(n, m) }, Store: p.store, Log: p.log,
+		Progress: progress.Discard{}, Outcome: p.note, PushPlatform: p.pushPlatform,
 	}, req)
 	if err == nil {
 		p.save("push-index", "push-index.json", resp)
 	}
 	return resp, err
+}
+
+// pushPlatform runs a request for its image alone, as the runner does.
+func (p *pipeline) pushPlatform(ctx context.Context, path string) (did outcome.Result, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return did, err
+	}
+	var req push.Request
+	if err := json.Unmarshal(data, &req); err != nil {
+		return did, err
+	}
+	req.Defer, req.Tags = false, nil
+	d := p.pushDeps()
+	d.Outcome = func(r outcome.Result) error {
+		did = r
+		return nil
+	}
+	_, err = push.Run(ctx, d, &req)
+	return did, err
+}
+
+// again forgets what a process knows: tokens, mounts, and with fresh the content store too.
+func (p *pipeline) again(fresh bool) {
+	p.t.Helper()
+	p.client = registry.New(registry.Options{})
+	if fresh {
+		p.store = cas.Open(filepath.Join(p.t.TempDir(), "store"))
+	}
 }
 
 // prepare runs all stages before push for a base in the same or another registry.

@@ -57,8 +57,9 @@ func kinds(p *testenv.Proxy) map[string]int {
 	return out
 }
 
-// TestCold_requests is the number to hold: a cold publish on a base of five layers in the same registry, one tag, takes 11 requests and
-// 2 for each app layer (one more below an index), and moves no byte of the base but its manifest and configuration.
+// TestCold_requests is the number to hold: a cold publish on a base of five layers in the same registry, one tag, takes 12 requests and
+// 2 for each app layer (one more below an index), and moves no byte of the base but its manifest and configuration. Two of them ask
+// whether the image is there: by tag and by digest.
 func TestCold_requests(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -67,10 +68,10 @@ func TestCold_requests(t *testing.T) {
 		want  map[string]int
 	}{
 		{"image, one layer", false, []string{"app"}, map[string]int{
-			"GET manifest": 1, "GET blob": 1, "mount": 5, "POST upload": 2, "PUT upload": 2, "PUT manifest": 1,
+			"GET manifest": 1, "GET blob": 1, "HEAD manifest": 2, "mount": 5, "POST upload": 2, "PUT upload": 2, "PUT manifest": 1,
 		}},
 		{"index, two layers", true, []string{"packages", "app"}, map[string]int{
-			"GET manifest": 2, "GET blob": 1, "mount": 5, "POST upload": 3, "PUT upload": 3, "PUT manifest": 1,
+			"GET manifest": 2, "GET blob": 1, "HEAD manifest": 2, "mount": 5, "POST upload": 3, "PUT upload": 3, "PUT manifest": 1,
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -97,7 +98,7 @@ func TestCold_requests(t *testing.T) {
 	}
 }
 
-// TestUnchanged_uploadsNothing: the second push finds every blob.
+// TestUnchanged_uploadsNothing: the second push finds the image by its tag; one that may not skip finds every blob.
 func TestUnchanged_uploadsNothing(t *testing.T) {
 	reg := testenv.StartRegistry(t)
 	base := testenv.PushTinyBase(t, reg, "base", "1", basemaker.TinyOptions{Layers: 5})
@@ -113,11 +114,20 @@ func TestUnchanged_uploadsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]int{"mount": 7, "PUT manifest": 1}, kinds(proxy)); d != "" {
+	if d := cmp.Diff(map[string]int{"HEAD manifest": 1}, kinds(proxy)); d != "" {
 		t.Errorf("requests (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff(first, second); d != "" {
 		t.Errorf("responses (-first +second):\n%s", d)
+	}
+	proxy.Reset()
+	req, no := pushRequest(proxy.Host(), "app", "1.0"), false
+	req.SkipPushIfPresent = &no
+	if _, err := p.push("push.json", req); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string]int{"mount": 7, "PUT manifest": 1}, kinds(proxy)); d != "" {
+		t.Errorf("requests without skipping (-want +got):\n%s", d)
 	}
 }
 

@@ -38,6 +38,13 @@ type Request struct {
 	// ManifestPath and ConfigPath are files to write, relative to the response's folder; empty means none.
 	ManifestPath string `json:"manifestPath,omitempty"`
 	ConfigPath   string `json:"configPath,omitempty"`
+	// Defer is for one of several platforms whose image is found through the index only: it is put together and the files and the
+	// response are written, but the destination is neither asked nor sent anything. push-index has it pushed when the index is not there.
+	Defer bool `json:"defer,omitempty"`
+	// DownloadLayersRequestPath is a request of download-layers to run when the destination turns out not to have the image, instead of
+	// a response named by DownloadLayersPath.
+	DownloadLayersRequestPath string `json:"downloadLayersRequestPath,omitempty"`
+	tasks.PushSettings
 }
 
 // Validate returns all problems of the request: GANTRY1005, CONTAINER2005, 2007 (2010 for one of several tags) and 2012.
@@ -58,6 +65,7 @@ func (r *Request) Validate() error {
 			errs = append(errs, tagError(err, t, len(r.Tags)))
 		}
 	}
+	errs = append(errs, r.Problems(registry.NewName(r.Registry, r.Repository))...)
 	return errors.Join(errs...)
 }
 

@@ -1,7 +1,9 @@
-// Package pushindex is the stage push-index: one multi-platform index over images that push has put into the same repository.
+// Package pushindex is the stage push-index: one multi-platform index over images that push has put into the same repository, or that
+// it put together and left to this stage to push.
 //
-// Entries are sorted by platform, so that the order in which builds end does not change the index. Before it is written, each image is
-// asked for by its digest: an index must never name what is not there.
+// Entries are sorted by platform, so that the order in which builds end does not change the index. An index that the destination has
+// needs none of its images looked at. Before one is written, each image is asked for by its digest, and pushed when it is not there and
+// its request is known: an index must never name what is not there.
 package pushindex
 
 import (
@@ -12,12 +14,14 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gantry-build/gantry/internal/atomicfile"
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/oracle"
+	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -27,6 +31,9 @@ type Request struct {
 	tasks.RequestHeader
 	// PushPaths are responses of push, one a platform, in any order.
 	PushPaths []string `json:"pushPaths"`
+	// PushRequestPaths are the requests of push that the responses are of, in the same order; none, or one each, an empty one where
+	// nothing is to be run. When the index is not there they are run, by digest and without tags, so that its images are.
+	PushRequestPaths []string `json:"pushRequestPaths,omitempty"`
 	// Registry and Repository are the destination, the same as the images'.
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
@@ -34,6 +41,7 @@ type Request struct {
 	Tags []string `json:"tags"`
 	// IndexPath is a file to write, relative to the response's folder; empty means none.
 	IndexPath string `json:"indexPath,omitempty"`
+	tasks.PushSettings
 }
 
 // Validate returns all problems of the request: GANTRY1005, CONTAINER2005, 2007 (2010 for one of several tags) and 2012.
@@ -42,7 +50,12 @@ func (r *Request) Validate() error {
 	if len(r.PushPaths) == 0 {
 		errs = append(errs, diag.New(diag.InvalidValue, "pushPaths is empty", "name the responses of push, one a platform"))
 	}
+	if n := len(r.PushRequestPaths); n != 0 && n != len(r.PushPaths) {
+		errs = append(errs, diag.New(diag.InvalidValue, fmt.Sprintf("pushRequestPaths names %d requests for the %d responses of pushPaths", n, len(r.PushPaths)),
+			"name one request for each response, in the same order"))
+	}
 	errs = append(errs, registry.ParseRegistry(r.Registry), registry.ParseRepository(r.Repository))
+	errs = append(errs, r.Problems(registry.NewName(r.Registry, r.Repository))...)
 	for _, t := range r.Tags {
 		err := registry.ParseTag(t)
 		if err != nil && len(r.Tags) > 1 {
@@ -51,6 +64,17 @@ func (r *Request) Validate() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// tags are the tags to write, each once.
+func (r *Request) tags() []string {
+	var out []string
+	for _, t := range r.Tags {
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Response describes what was pushed.
@@ -68,8 +92,8 @@ type Response struct {
 
 // Repository is the destination.
 type Repository interface {
-	HeadManifest(ctx context.Context, tagOrDigest string) (registry.Descriptor, error)
-	PushManifest(ctx context.Context, tagOrDigest, mediaType string, body []byte) error
+	oracle.Repository
+	deliver.Content
 }
 
 // Deps are what the stage needs. OutputDir is the response's folder.
@@ -77,7 +101,17 @@ type Deps struct {
 	Repository func(registry.Name, registry.Mode) Repository
 	Store      *cas.Store
 	Log        *slog.Logger
+	Progress   progress.Progress
 	OutputDir  string
+	// PushPlatform runs the push request at path by digest: without tags and key, and not deferred. It asks the destination first.
+	PushPlatform func(ctx context.Context, path string) (outcome.Result, error)
+	// TagPlatform writes the tags of the push request at path, when it was deferred and has any, after all images are there: a failure
+	// of one platform leaves the tags of the others alone.
+	TagPlatform func(ctx context.Context, path string) (outcome.Result, error)
+	// KeyWriter writes the tags of keys of the destination's images, in the repository that it is given; nil means as any tag.
+	KeyWriter func(registry.Name) deliver.KeyWriter
+	// Outcome is told what was done, at the end; nil means nobody is.
+	Outcome func(outcome.Result) error
 }
 
 // pushed is what push reported of one image.
@@ -91,14 +125,15 @@ type pushed struct {
 	Platform   tasks.Platform `json:"platform"`
 }
 
-// Run pushes the index. Errors are GANTRY5004 for images that cannot be in one index, and those of the registry.
+// Run pushes the index as far as the destination does not have it. Errors are GANTRY5004 for images that cannot be in one index, and
+// those of the registry and of push.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	dst := registry.NewName(req.Registry, req.Repository)
 	entries, format, inputs, err := readImages(req, dst)
 	if err != nil {
 		return nil, err
 	}
-	index, err := image.NewIndex(format, entries)
+	index, err := image.NewIndex(format, slices.Clone(entries))
 	if err != nil {
 		return nil, err
 	}
@@ -106,18 +141,23 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := d.Repository(dst, registry.ModePush)
-	if err := checkPresent(ctx, repo, index.Manifests); err != nil {
-		return nil, err
+	r := &run{
+		Deps: d, req: req, dst: dst, entries: entries, repo: d.Repository(dst, registry.ModePush),
+		index: deliver.NewDocument(body, index.MediaType),
 	}
-	out := tasks.Output{Digest: cas.DigestOf(body), Size: int64(len(body))}
+	r.result = outcome.New("push-index", dst, r.index.Descriptor)
+	out := tasks.Output{Digest: r.index.Descriptor.Digest, Size: r.index.Descriptor.Size}
 	outputs, err := keep(d, req, body, out)
 	if err != nil {
 		return nil, err
 	}
-	tags, err := d.write(ctx, repo, req.Tags, index.MediaType, out.Digest, body)
-	if err != nil {
+	if err := r.deliver(ctx); err != nil {
 		return nil, err
+	}
+	if d.Outcome != nil {
+		if err := d.Outcome(r.result); err != nil {
+			return nil, err
+		}
 	}
 	return &Response{
 		ResponseHeader: tasks.ResponseHeader{Inputs: inputs, Outputs: outputs},
@@ -126,7 +166,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		Digest:         out.Digest,
 		MediaType:      index.MediaType,
 		Size:           out.Size,
-		Tags:           tags,
+		Tags:           req.tags(),
 		IndexPath:      outputPath(d.OutputDir, req.IndexPath),
 		Manifests:      index.Manifests,
 	}, nil
@@ -159,26 +199,6 @@ func readImages(req *Request, dst registry.Name) (entries []tasks.Descriptor, fo
 
 func mismatch(what, hint string) error { return diag.New(diag.IndexMismatch, what, hint) }
 
-// checkPresent asks for each image. That two platforms may be one image is no concern here.
-func checkPresent(ctx context.Context, repo Repository, manifests []tasks.Descriptor) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, m := range manifests {
-		group.Go(func() error {
-			got, err := repo.HeadManifest(ctx, string(m.Digest))
-			if errors.Is(err, registry.ErrNotFound) {
-				return diag.Wrap(diag.IndexMismatch, err, fmt.Sprintf("the image %s (%s) is not in the destination", m.Digest, image.PlatformName(*m.Platform)),
-					"run push again for that platform")
-			}
-			if err == nil && got.MediaType != m.MediaType {
-				return mismatch(fmt.Sprintf("the image %s was pushed as %s and is in the destination as %s", m.Digest, m.MediaType, got.MediaType),
-					"something between you and the registry changes content")
-			}
-			return err
-		})
-	}
-	return group.Wait()
-}
-
 func keep(d Deps, req *Request, body []byte, out tasks.Output) ([]tasks.Output, error) {
 	if _, err := d.Store.PutBytes(body); err != nil {
 		return nil, err
@@ -200,23 +220,4 @@ func outputPath(dir, path string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
-}
-
-// write puts the index under its tags, in order, and returns them.
-func (d Deps) write(ctx context.Context, repo Repository, tags []string, mediaType string, digest cas.Digest, body []byte) ([]string, error) {
-	var done []string
-	for _, tag := range tags {
-		if slices.Contains(done, tag) {
-			continue
-		}
-		if err := repo.PushManifest(ctx, tag, mediaType, body); err != nil {
-			return nil, err
-		}
-		d.Log.Debug("pushed", "ref", tag, "digest", digest)
-		done = append(done, tag)
-	}
-	if len(tags) == 0 {
-		return nil, repo.PushManifest(ctx, string(digest), mediaType, body)
-	}
-	return done, nil
 }

@@ -6,11 +6,12 @@ import (
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 )
 
-// Env is what a process offers to the stages. All fields must be set.
+// Env is what a process offers to the stages. All fields must be set, but for those that say otherwise.
 type Env struct {
 	// Dir is the working directory; file names of a call are relative to it.
 	Dir    string
@@ -21,6 +22,11 @@ type Env struct {
 	Registry *registry.Client
 	Log      *slog.Logger
 	Progress progress.Progress
+	// KeySecret is GANTRY_KEY_SECRET: with it, a cache key counts only with a record that was made with it. Empty means none. It is never
+	// written anywhere.
+	KeySecret string
 	// Warn is told about conditions that the user should see and that do not fail the call.
 	Warn func(code diag.Code, text string)
+	// Outcome is told what a push did, once it is done; nil means that nobody wants to know.
+	Outcome func(outcome.Result) error
 }

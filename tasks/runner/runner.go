@@ -32,6 +32,21 @@ type Response interface {
 	ResponseOf() *tasks.ResponseHeader
 }
 
+// ExitStatus is an exit status that is an answer: the response was written, and says more. A Response chooses it by a method
+// ExitCode() int; 0 is none.
+type ExitStatus int
+
+// Error names the status. Nobody should see it: it is no failure.
+func (s ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// Status returns the ExitStatus of a response, nil when it has none.
+func Status(resp Response) error {
+	if r, ok := resp.(interface{ ExitCode() int }); ok && r.ExitCode() != diag.ExitOK {
+		return ExitStatus(r.ExitCode())
+	}
+	return nil
+}
+
 // Stage is one row of the table.
 type Stage struct {
 	// Name is that of the command, and of the stage field in its documents.
@@ -66,8 +81,8 @@ type Files struct {
 // Dash as a file name stands for standard input or output.
 const Dash = "-"
 
-// Exec runs a stage on files, as the command line does. The error is coded; a request that cannot be used has a code from
-// GANTRY1001 to 1011.
+// Exec runs a stage on files, as the command line does. The error is coded, and a request that cannot be used has a code of
+// GANTRY1xxx; or it is an ExitStatus.
 func (s Stage) Exec(ctx context.Context, env *Env, files Files) error {
 	if files.Request != Dash && sameFile(env.Dir, files.Request, files.Response) {
 		return diag.New(diag.BadUsage, "the request and the response are the same file", "name two files")
@@ -76,8 +91,11 @@ func (s Stage) Exec(ctx context.Context, env *Env, files Files) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.write(ctx, env, req, files.Response, read)
-	return err
+	resp, err := s.write(ctx, env, req, files.Response, read)
+	if err != nil {
+		return err
+	}
+	return Status(resp)
 }
 
 // Write runs a stage on a request in memory, whose paths are absolute, and writes the response to a file.

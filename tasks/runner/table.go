@@ -5,11 +5,10 @@ import (
 
 	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks/check"
 	"github.com/gantry-build/gantry/tasks/computeconfig"
 	"github.com/gantry-build/gantry/tasks/createlayers"
 	"github.com/gantry-build/gantry/tasks/downloadlayers"
-	"github.com/gantry-build/gantry/tasks/push"
-	"github.com/gantry-build/gantry/tasks/pushindex"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
 	"github.com/gantry-build/gantry/tasks/scan"
 	"github.com/gantry-build/gantry/tasks/selectbase"
@@ -18,6 +17,7 @@ import (
 // Stages is the table of stages, in the order in which a build calls them.
 func Stages() []Stage {
 	return []Stage{
+		checkKey(),
 		resolveBase(),
 		selectBase(),
 		scanFolder(),
@@ -50,6 +50,23 @@ func typed[Q, R any, PQ interface {
 	return s
 }
 
+func checkKey() Stage {
+	return typed(Stage{
+		Name:         "check",
+		Summary:      "asks whether the image of a cache key is in the destination already; if so, moves the tags",
+		Reads:        "the cache key's tag and what it names, the base's digest, resolve-base's response",
+		Writes:       "hit or miss, and why; on a hit the tags in the destination, and the image's documents as files when asked for",
+		RunsWhen:     "a cache key is set, before the compile",
+		OutputFields: []string{"manifestPath", "configPath", "indexPath"},
+	}, func(ctx context.Context, env *Env, dir string, req *check.Request) (*check.Response, error) {
+		return check.Run(ctx, check.Deps{
+			Repository: func(n registry.Name, m registry.Mode) check.Repository { return env.Registry.Repository(n, m) },
+			Keys:       func(image, keys registry.Name) check.Keys { return env.keys(image, keys) },
+			Store:      env.Store, Log: env.Log, OutputDir: dir, Outcome: env.Outcome,
+		}, req)
+	})
+}
+
 func resolveBase() Stage {
 	return typed(Stage{
 		Name:     "resolve-base",
@@ -58,7 +75,7 @@ func resolveBase() Stage {
 		Writes:   "the digest; the manifest or index goes to the content store",
 		RunsWhen: "every build, once for all projects and runtime identifiers, unless the reference names a digest",
 	}, func(ctx context.Context, env *Env, _ string, req *resolvebase.Request) (*resolvebase.Response, error) {
-		source := func(n registry.Name, m registry.Mode) pull.Manifests { return env.Registry.Repository(n, m) }
+		source := func(n registry.Name, m registry.Mode) resolvebase.Source { return env.Registry.Repository(n, m) }
 		return resolvebase.Run(ctx, resolvebase.Deps{Source: source, Store: env.Store, Log: env.Log}, req)
 	})
 }
@@ -125,36 +142,5 @@ func downloadLayers() Stage {
 		repository := func(n registry.Name, m registry.Mode) downloadlayers.Repository { return env.Registry.Repository(n, m) }
 		deps := downloadlayers.Deps{Repository: repository, Store: env.Store, Log: env.Log, Progress: env.Progress}
 		return downloadlayers.Run(ctx, deps, req)
-	})
-}
-
-func pushImage() Stage {
-	return typed(Stage{
-		Name:         "push",
-		Summary:      "puts the image together and pushes it: blobs, then the manifest, then the tags",
-		Reads:        "the responses of select-base, compute-config, create-layers and download-layers, the content store",
-		Writes:       "the image in the destination; its digest and tags; the manifest and configuration as files when asked for",
-		RunsWhen:     "every publish",
-		OutputFields: []string{"manifestPath", "configPath"},
-	}, func(ctx context.Context, env *Env, dir string, req *push.Request) (*push.Response, error) {
-		repository := func(n registry.Name, m registry.Mode) push.Repository { return env.Registry.Repository(n, m) }
-		deps := push.Deps{Repository: repository, Store: env.Store, Log: env.Log, Progress: env.Progress, OutputDir: dir}
-		deps.RemakeLayers = func(ctx context.Context, path string) error { return createLayers().again(ctx, env, path) }
-		return push.Run(ctx, deps, req)
-	})
-}
-
-func pushIndex() Stage {
-	return typed(Stage{
-		Name:         "push-index",
-		Summary:      "pushes the index of a multi-platform image, then its tags",
-		Reads:        "push's response of each platform",
-		Writes:       "the index in the destination; its digest and tags; the index as a file when asked for",
-		RunsWhen:     "every publish for several runtime identifiers",
-		OutputFields: []string{"indexPath"},
-	}, func(ctx context.Context, env *Env, dir string, req *pushindex.Request) (*pushindex.Response, error) {
-		repository := func(n registry.Name, m registry.Mode) pushindex.Repository { return env.Registry.Repository(n, m) }
-		deps := pushindex.Deps{Repository: repository, Store: env.Store, Log: env.Log, OutputDir: dir}
-		return pushindex.Run(ctx, deps, req)
 	})
 }

@@ -3,8 +3,12 @@
 //
 // The list is what the stages after it compare with the last one, so it has nothing that differs without the content: folders
 // have no time, and files that the SDK writes anew in every publish (the request names them by pattern) have the digest of
-// their content in place of a time. A file costs one stat; a file's content is read only for those patterns. A file that may
+// their content in place of times. A file costs one stat; a file's content is read only for those patterns. A file that may
 // not be read is therefore found by create-layers, when it reads it.
+//
+// A file's change time (ctime) is listed beside its time of modification: cp -p, rsync -t and unpacked archives put other content
+// under the old size and time, and only the change time shows it. It differs after a chmod too, and after a copy of the folder: then
+// create-layers makes the same layers again. Windows lists no change time: there, size and time of modification have to do.
 //
 // Symbolic links are followed while they stay in the folder and appear as what they lead to, as the SDK has it; hidden files
 // are files like others; on Windows, files with the system attribute are left out, as the SDK does.

@@ -153,7 +153,7 @@ func (w *walker) entry(path, target string, fi fs.FileInfo, real []string) error
 }
 
 func (w *walker) file(path string, fi fs.FileInfo) error {
-	e := tasks.FileEntry{Path: path, Type: tasks.TypeFile, Size: fi.Size(), ModTime: fi.ModTime().UnixNano()}
+	e := tasks.FileEntry{Path: path, Type: tasks.TypeFile, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), ChangeTime: changeTime(fi)}
 	if w.req.rewritten(path) {
 		digest, err := layer.Digest(w.ctx, w.folder, &layer.File{Path: path, Size: e.Size, ModTime: e.ModTime})
 		if cancelled := w.ctx.Err(); cancelled != nil {
@@ -163,7 +163,7 @@ func (w *walker) file(path string, fi fs.FileInfo) error {
 			w.bad(err)
 			return nil
 		}
-		e.Digest, e.ModTime = digest, 0
+		e.Digest, e.ModTime, e.ChangeTime = digest, 0, 0
 		w.read++
 	}
 	w.files = append(w.files, e)

@@ -1,0 +1,183 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/testenv"
+)
+
+const testArtifact = "application/vnd.example.thing"
+
+// pushReferrerOf writes a manifest with a subject and returns it as it is to be listed.
+func pushReferrerOf(t *testing.T, r *Repository, subject Descriptor, artifactType, text string) Referrer {
+	t.Helper()
+	none := map[string]any{"mediaType": OCIEmpty, "digest": cas.DigestOf([]byte("{}")), "size": 2}
+	annotations := map[string]string{"text": text}
+	body, err := json.Marshal(map[string]any{
+		"schemaVersion": 2, "mediaType": OCIManifest, "artifactType": artifactType, "config": none, "layers": []any{none},
+		"subject": map[string]any{"mediaType": subject.MediaType, "digest": subject.Digest, "size": subject.Size}, "annotations": annotations,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, r, blobOf([]byte("{}"), ""))
+	as := Referrer{MediaType: OCIManifest, ArtifactType: artifactType, Annotations: annotations}
+	if err := r.PushReferrer(t.Context(), subject.Digest, as, body); err != nil {
+		t.Fatal(err)
+	}
+	as.Digest, as.Size = cas.DigestOf(body), int64(len(body))
+	return as
+}
+
+func TestReferrers(t *testing.T) {
+	for name, start := range servers {
+		t.Run(name, func(t *testing.T) {
+			reg := start(t)
+			r := New(Options{}).Repository(Name{reg.Host(), "team/app"}, ModePush)
+			m := pushImage(t, r, "1.0", []byte(`{"os":"linux"}`))
+			subject := Descriptor{MediaType: OCIManifest, Digest: cas.DigestOf(m), Size: int64(len(m))}
+			got, err := r.Referrers(t.Context(), subject.Digest, testArtifact)
+			if err != nil || len(got) != 0 {
+				t.Fatalf("got %v, %v, want none", got, err)
+			}
+			want := map[cas.Digest]Referrer{}
+			for i := range 3 {
+				as := pushReferrerOf(t, r, subject, testArtifact, fmt.Sprint(i))
+				want[as.Digest] = as
+				pushReferrerOf(t, r, subject, testArtifact, fmt.Sprint(i)) // again: it is listed once
+			}
+			pushReferrerOf(t, r, subject, "application/vnd.example.other", "other")
+			got, err = r.Referrers(t.Context(), subject.Digest, testArtifact)
+			if err != nil || len(got) != len(want) {
+				t.Fatalf("got %v, %v, want %v", got, err, want)
+			}
+			for _, g := range got {
+				if d := cmp.Diff(want[g.Digest], g); d != "" {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+			}
+		})
+	}
+}
+
+// Another writer who read the list before ours was in it, and writes it after, does not keep ours out of it.
+func TestPushReferrer_lostUpdate(t *testing.T) {
+	reg := testenv.StartRegistry(t)
+	p := testenv.StartProxy(t, reg)
+	r := New(Options{}).Repository(Name{p.Host(), "app"}, ModePush)
+	direct := New(Options{}).Repository(Name{reg.Host(), "app"}, ModePush)
+	m := pushImage(t, r, "1.0", []byte(`{"os":"linux"}`))
+	subject := Descriptor{MediaType: OCIManifest, Digest: cas.DigestOf(m), Size: int64(len(m))}
+	tag := referrersTag(subject.Digest)
+	theirs := pushReferrerOf(t, direct, subject, testArtifact, "theirs")
+	_, _, before := reg.Manifest("app", tag)
+	reads := 0
+	p.Inject(func(q *http.Request) *testenv.Fault {
+		if q.Method == http.MethodGet && q.URL.Path == "/v2/app/manifests/"+tag {
+			if reads++; reads == 2 {
+				if err := direct.PushManifest(q.Context(), tag, OCIIndex, before); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return nil
+	})
+	ours := pushReferrerOf(t, r, subject, testArtifact, "ours")
+	got, err := r.Referrers(t.Context(), subject.Digest, testArtifact)
+	if d := cmp.Diff([]Referrer{theirs, ours}, got); err != nil || d != "" {
+		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+	if reads != 4 { // empty, overwritten, ours, and the list above
+		t.Errorf("the list was read %d times, want 4", reads)
+	}
+}
+
+// A list over several pages, which has entries that are none of ours, and one that leads to another server.
+func TestReferrers_pages(t *testing.T) {
+	digest := cas.DigestOf([]byte("subject"))
+	entry := func(text string) string {
+		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1,"artifactType":%q}`, OCIManifest, cas.DigestOf([]byte(text)), testArtifact)
+	}
+	odd := `{"mediaType":"x","digest":"sha512:00","size":1,"artifactType":"` + testArtifact + `"}`
+	for name, tc := range map[string]struct {
+		second string
+		want   int
+		fails  bool
+	}{
+		"two pages":      {"/v2/app/referrers/" + string(digest) + "?n=2", 3, false},
+		"another server": {"https://other.example/v2/app/referrers/x", 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				w.Header().Set("Content-Type", OCIIndex)
+				entries := entry("3")
+				if q.URL.Query().Get("n") == "" {
+					w.Header().Set("Link", "<"+tc.second+`>; rel="next"`)
+					entries = entry("1") + "," + odd + "," + entry("2")
+				}
+				fmt.Fprintf(w, `{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, OCIIndex, entries)
+			}))
+			defer server.Close()
+			r := New(Options{}).Repository(Name{strings.TrimPrefix(server.URL, "http://"), "app"}, ModePull)
+			got, err := r.Referrers(t.Context(), digest, testArtifact)
+			if len(got) != tc.want || (err != nil) != tc.fails {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// What a registry answers instead of the list decides whether the tag is asked.
+func TestReferrers_unknown(t *testing.T) {
+	for status, tag := range map[int]bool{400: true, 404: true, 405: true, 501: true, 401: false, 403: false} {
+		asked := false
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if strings.Contains(q.URL.Path, "/manifests/") {
+				asked = true
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+			w.WriteHeader(status)
+		}))
+		r := New(Options{}).Repository(Name{strings.TrimPrefix(server.URL, "http://"), "app"}, ModePull)
+		got, err := r.Referrers(t.Context(), cas.DigestOf(nil), testArtifact)
+		if asked != tag || (err == nil) != tag || len(got) > 0 {
+			t.Errorf("%d: got %v, %v, the tag was asked: %v, want %v", status, got, err, asked, tag)
+		}
+		server.Close()
+	}
+}
+
+// Whatever a registry lists is refused or taken over as it is, with ours behind it.
+func FuzzReferrers(f *testing.F) {
+	for _, s := range []string{
+		`{"schemaVersion":2,"manifests":[]}`, `{"schemaVersion":2,"manifests":null}`, `{"schemaVersion":2,"manifests":[1,{"digest":3}],"x":{}}`,
+		`{"schemaVersion":2,"mediaType":"` + OCIIndex + `","manifests":[{}],"manifests":[]}`, `[]`, `{}`,
+	} {
+		f.Add([]byte(s))
+	}
+	ours := Referrer{MediaType: OCIManifest, Digest: cas.DigestOf(nil), Size: 1}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		list, err := parseReferrers(OCIIndex, body)
+		if err != nil {
+			return
+		}
+		extended, err := list.with(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseReferrers(OCIIndex, extended)
+		if err != nil || len(again.entries) != len(list.entries)+1 || !again.has(ours.Digest) {
+			t.Errorf("%s becomes %s: %v", body, extended, err)
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package pushindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gantry-build/gantry/internal/deliver"
+	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/oracle"
+	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks"
+)
+
+// parallel is how many questions and tags are under way at once.
+const parallel = 8
+
+// run is one index on its way.
+type run struct {
+	Deps
+	req     *Request
+	dst     registry.Name
+	repo    Repository
+	entries []tasks.Descriptor // in the order of the request
+	index   deliver.Document
+	result  outcome.Result
+}
+
+// deliver asks, has the images pushed that are not there, and writes the names: tags, then the key's.
+func (r *run) deliver(ctx context.Context) error {
+	found, err := r.ask(ctx)
+	if err != nil {
+		return err
+	}
+	r.Log.Debug("asked the destination", "digest", r.index.Descriptor.Digest, "present", found.Present, "reason", found.Reason)
+	r.result.Reason = found.Reason
+	r.result.Pushed = !found.Present
+	if !found.Present || r.req.Verifies(tasks.VerifyBlobs) {
+		if err := r.images(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.platformTags(ctx); err != nil {
+		return err
+	}
+	if err := r.names(ctx, found); err != nil {
+		return err
+	}
+	where, tag := r.req.Key(r.dst)
+	key := deliver.Key{
+		Tag: tag, Reason: r.req.NoKeyReason, At: where, From: r.dst, Target: r.Repository(where, registry.ModePush), Source: r.repo,
+		Progress: r.Progress, Log: r.Log, Parallel: parallel, Document: r.index,
+	}
+	if r.KeyWriter != nil {
+		key.Writer = r.KeyWriter(where)
+	}
+	r.result.Key, err = key.Write(ctx)
+	return err
+}
+
+// ask finds out what the destination has, unless the request wants everything sent.
+func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
+	switch {
+	case r.req.ForcePush:
+		return oracle.Finding{Reason: "forcePush is set"}, nil
+	case !r.req.Asks():
+		return oracle.Finding{Reason: "skipPushIfPresent is false"}, nil
+	}
+	o := oracle.Oracle{Repository: r.repo, Name: r.dst, Log: r.Log, Parallel: parallel}
+	return o.Look(ctx, r.index.Descriptor, r.req.tags())
+}
+
+// names writes the tags that do not name the index yet. A registry that said that it has the index, and misses an image of it now, is
+// given the images again.
+func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
+	w := deliver.Writer{
+		Repository: r.repo, Name: r.dst, Log: r.Log, Document: r.index, Parallel: parallel, Skipped: found.Present,
+	}
+	if found.Present {
+		w.Restore = func(ctx context.Context, reason error) error {
+			r.Log.Info("the registry misses images of the index that it said it has", "reason", reason.Error())
+			r.result.Pushed, r.result.Reason = true, "the destination said it has images that it misses"
+			return r.images(ctx)
+		}
+	}
+	if r.result.Tags, err = w.Tags(ctx, r.req.tags(), found.Tags, !found.Present); err != nil {
+		return err
+	}
+	if r.req.Verifies(tasks.VerifyTags) {
+		return w.ReadBack(ctx, r.result.Tags)
+	}
+	return nil
+}
+
+// images makes sure that each image of the index is there: by its push request where it has one, which asks by digest first, else by
+// asking. That two platforms may be one image is no concern here.
+func (r *run) images(ctx context.Context) error {
+	r.result.Platforms = nil
+	for i, m := range r.entries {
+		p := outcome.Platform{Platform: image.PlatformName(*m.Platform), Digest: m.Digest, Reason: "the destination has the manifest"}
+		if i < len(r.req.PushRequestPaths) && r.req.PushRequestPaths[i] != "" && r.PushPlatform != nil {
+			did, err := r.PushPlatform(ctx, r.req.PushRequestPaths[i])
+			if err != nil {
+				return err
+			}
+			if did.Digest != m.Digest {
+				return mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", p.Platform, did.Digest, m.Digest),
+					"something changed since push ran: publish again, with no other build at work in the folder")
+			}
+			r.result.Blobs.AddAll(did.Blobs)
+			r.result.Pushed = r.result.Pushed || did.Pushed
+			p.Pushed, p.Reason = did.Pushed, did.Reason
+		} else if err := r.checkPresent(ctx, m); err != nil {
+			return err
+		}
+		r.result.Platforms = append(r.result.Platforms, p)
+	}
+	return nil
+}
+
+// platformTags writes the tags of the single images, side by side, before those of the index.
+func (r *run) platformTags(ctx context.Context) error {
+	if r.TagPlatform == nil {
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	tags := make([][]outcome.Tag, len(r.entries))
+	for i, m := range r.entries {
+		if i >= len(r.req.PushRequestPaths) || r.req.PushRequestPaths[i] == "" {
+			continue
+		}
+		group.Go(func() error {
+			did, err := r.TagPlatform(ctx, r.req.PushRequestPaths[i])
+			if err == nil && did.Digest != "" && did.Digest != m.Digest {
+				return mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", image.PlatformName(*m.Platform), did.Digest, m.Digest),
+					"something changed since push ran: publish again, with no other build at work in the folder")
+			}
+			tags[i] = did.Tags
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.result.PlatformTags = slices.Concat(tags...)
+	return nil
+}
+
+func (r *run) checkPresent(ctx context.Context, m tasks.Descriptor) error {
+	got, err := r.repo.HeadManifest(ctx, string(m.Digest))
+	if errors.Is(err, registry.ErrNotFound) {
+		return diag.Wrap(diag.IndexMismatch, err, fmt.Sprintf("the image %s (%s) is not in the destination", m.Digest, image.PlatformName(*m.Platform)),
+			"run push again for that platform")
+	}
+	if err == nil && got.MediaType != m.MediaType {
+		return mismatch(fmt.Sprintf("the image %s was pushed as %s and is in the destination as %s", m.Digest, m.MediaType, got.MediaType),
+			"something between you and the registry changes content")
+	}
+	return err
+}
