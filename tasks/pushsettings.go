@@ -37,9 +37,15 @@ type PushSettings struct {
 	Source   string `json:"source,omitempty"`
 }
 
-// Asks says whether the destination is asked before anything is sent.
-func (s *PushSettings) Asks() bool {
-	return !s.ForcePush && (s.SkipPushIfPresent == nil || *s.SkipPushIfPresent)
+// Unasked is the reason for which everything is sent without asking the destination; empty when it is asked.
+func (s *PushSettings) Unasked() string {
+	switch {
+	case s.ForcePush:
+		return "forcePush is set"
+	case s.SkipPushIfPresent != nil && !*s.SkipPushIfPresent:
+		return "skipPushIfPresent is false"
+	}
+	return ""
 }
 
 // Verifies says whether Verify names what.

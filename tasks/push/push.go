@@ -143,11 +143,8 @@ func (r *run) deliver(ctx context.Context) error {
 
 // ask finds out what the destination has, unless the request wants everything sent.
 func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
-	switch {
-	case r.req.ForcePush:
-		return oracle.Finding{Reason: "forcePush is set"}, nil
-	case !r.req.Asks():
-		return oracle.Finding{Reason: "skipPushIfPresent is false"}, nil
+	if reason := r.req.Unasked(); reason != "" {
+		return oracle.Finding{Reason: reason}, nil
 	}
 	return r.oracle().Look(ctx, r.manifest.Descriptor, r.req.tags())
 }
