@@ -1,7 +1,6 @@
 package msbuild
 
 import (
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -237,22 +236,4 @@ func TestBadInput_changesWhileRead(t *testing.T) {
 		},
 	}
 	b.try(t, s)
-}
-
-func TestBadInput_diskFull(t *testing.T) {
-	t.Parallel()
-	testenv.RequireRoot(t)
-	testenv.Require(t, "mount", "umount")
-	s := newSite(t, "console")
-	noise := make([]byte, 2<<20)
-	if _, err := rand.Read(noise); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(s.publishDir(), "noise.bin"), noise, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	store := mountTmpfs(t, "size=1m")
-	b := badInput{more: []string{"-p:GantryCacheDir=" + store}, code: "GANTRY4009", text: "space"}
-	b.try(t, s)
-	s.holds("app", "good", s.publishDir())
 }

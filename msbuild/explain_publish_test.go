@@ -111,7 +111,7 @@ func TestExplain(t *testing.T) {
 	}
 	noSecret(text)
 
-	app := filepath.Join(s.publishDir(), "console.runtimeconfig.json")
+	app := filepath.Join(filepath.Dir(s.publishDir()), "console.runtimeconfig.json") // what the publish copies
 	data, err := os.ReadFile(app)
 	if err != nil {
 		t.Fatal(err)

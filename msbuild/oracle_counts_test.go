@@ -107,7 +107,7 @@ func TestUnchanged_freshClone(t *testing.T) {
 	proxy := s.behind()
 	clones := []*site{s.clone("one"), s.clone("two", "deeper")}
 	clones[0].must(append([]string{"publish"}, s.container()...)...)
-	costs(t, proxy, "fresh clone", 4, 0, func() {
+	costs(t, proxy, "fresh clone", 3, 0, func() {
 		says(t, clones[1].must(append([]string{"publish"}, s.container()...)...), "all tags are current")
 	})
 }

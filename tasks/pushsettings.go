@@ -31,6 +31,9 @@ type PushSettings struct {
 	// KeyRepository is where the key's tag goes: a repository of the same registry, or registry/repository; empty means the
 	// image's own.
 	KeyRepository string `json:"keyRepository,omitempty"`
+	// CacheTag is a tag that every push moves, after all else but the key: where a fresh machine finds the last image when all other
+	// tags are new. It is no tag of the user's: responses and reports leave it out. Empty means none.
+	CacheTag string `json:"cacheTag,omitempty"`
 	// Revision and Source say what the image was made from: a commit, and the URL of its repository. They are no part of the image: when
 	// it is pushed they are recorded beside it, as a referrer. Empty means none.
 	Revision string `json:"revision,omitempty"`
@@ -92,6 +95,9 @@ func (s *PushSettings) Problems(dst registry.Name) []error {
 	}
 	if s.CacheKeyTag != "" {
 		errs = append(errs, registry.ParseTag(s.CacheKeyTag))
+	}
+	if s.CacheTag != "" {
+		errs = append(errs, registry.ParseTag(s.CacheTag))
 	}
 	if s.KeyRepository != "" {
 		where := KeyName(dst, s.KeyRepository)

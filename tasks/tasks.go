@@ -106,7 +106,8 @@ type Base struct {
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
 	// Digest is what the reference resolved to: the index when it is one.
-	Digest cas.Digest `json:"digest"`
+	// It is left out of what recall says of a base.
+	Digest cas.Digest `json:"digest,omitempty"`
 	// Manifest and Config are those of the platform, byte for byte in the
 	// content store and in the registry.
 	Manifest Descriptor `json:"manifest"`
@@ -149,19 +150,12 @@ type FileEntry struct {
 	Path string `json:"path"`
 	Type string `json:"type"`
 	Size int64  `json:"size"`
-	// ModTime is in nanoseconds since 1970: it only ever proves a change.
-	ModTime int64 `json:"modTime,omitempty"`
-	// ChangeTime is when the file system last noted a change of the file,
-	// its time and name included, in nanoseconds since 1970, on Linux and
-	// macOS: it shows new content under the old size and time (cp -p).
-	ChangeTime int64 `json:"changeTime,omitempty"`
 	// Origin is an Origin kind; OriginName and OriginVersion the package or
 	// project.
 	Origin        string `json:"origin,omitempty"`
 	OriginName    string `json:"originName,omitempty"`
 	OriginVersion string `json:"originVersion,omitempty"`
-	// Digest is set, and the times are not, for files that the SDK writes anew
-	// in every publish: those are compared by content.
+	// Digest is that of a file's content; a folder has none.
 	Digest cas.Digest `json:"digest,omitempty"`
 }
 
@@ -174,6 +168,9 @@ type Layer struct {
 	DiffID cas.Digest `json:"diffId"`
 	// Files is the number of files, folders not counted.
 	Files int `json:"files"`
+	// Key is the digest of everything that decides a byte of the layer: two
+	// layers of one key are the same bytes. Empty means that none is known.
+	Key cas.Digest `json:"key,omitempty"`
 	// CreatedBy and Comment go to the layer's history entry.
 	CreatedBy string `json:"createdBy,omitempty"`
 	Comment   string `json:"comment,omitempty"`

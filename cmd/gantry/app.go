@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -24,7 +25,7 @@ func (p *process) app() *cli.App {
 		OnUsageError:              usageError,
 		Action:                    noCommand,
 		Commands: []*cli.Command{
-			p.publishCommand(), p.diffCommand(), p.explainCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
+			p.publishCommand(), p.diffCommand(), p.explainCommand(), p.cacheCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
 		},
 	}
 	for _, s := range runner.Stages() {
@@ -32,6 +33,9 @@ func (p *process) app() *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = usageError
+		}
 	}
 	return app
 }
@@ -67,20 +71,12 @@ func arguments(c *cli.Context, names ...string) error {
 // flagsFirst puts the flags of a command before its other arguments: the flag parser stops at the first that is no flag, and a
 // person writes gantry publish FOLDER --to ....
 func flagsFirst(app *cli.App, args []string) []string {
-	if len(args) < 2 {
-		return args
-	}
-	var command *cli.Command
-	for _, c := range app.Commands {
-		if c.HasName(args[1]) {
-			command = c
-		}
-	}
+	command, words := commandIn(app.Commands, args)
 	if command == nil {
 		return args
 	}
-	flags, rest := args[:2:2], []string(nil)
-	for i := 2; i < len(args); i++ {
+	flags, rest := args[:words:words], []string(nil)
+	for i := words; i < len(args); i++ {
 		a := args[i]
 		switch {
 		case a == "--":
@@ -99,6 +95,23 @@ func flagsFirst(app *cli.App, args []string) []string {
 		}
 	}
 	return append(append(flags, "--"), rest...)
+}
+
+// commandIn finds the command that the first arguments name, and how many they are with the program's own; nil when they name none. A
+// command that only holds others has no arguments to put in order.
+func commandIn(commands []*cli.Command, args []string) (command *cli.Command, words int) {
+	for words = 1; words < len(args); {
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[words]) })
+		if i < 0 {
+			break
+		}
+		command, commands = commands[i], commands[i].Subcommands
+		words++
+	}
+	if command != nil && len(command.Subcommands) > 0 {
+		return nil, 0
+	}
+	return command, words
 }
 
 // takesValue says whether the next argument belongs to the flag arg.

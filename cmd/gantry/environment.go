@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -36,8 +35,8 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	if err != nil {
 		return nil, nil, diag.Wrap(diag.Internal, err, "the working directory is not known", "change to a folder that exists")
 	}
-	watch, out, done := p.progress(level, c.String("response") == runner.Dash)
-	log, err := logger(out, c.String("log-format"), level)
+	watch, out, drawn := p.progress(level, c.String("response") == runner.Dash)
+	log, err := p.logger(c, out, level)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,18 +44,24 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	return &runner.Env{
+	env = &runner.Env{
 		Dir:       dir,
 		Stdin:     p.stdin,
 		Stdout:    p.stdout,
-		Store:     cas.Open(cas.DefaultDir(p.getenv)),
 		Registry:  registry.New(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()}),
 		Log:       log,
 		Progress:  watch,
 		KeySecret: p.getenv("GANTRY_KEY_SECRET"),
+		BuildID:   p.getenv("GANTRY_BUILD_ID"),
+		Tool:      p.getenv("GANTRY_TOOL_IDENTITY"),
 		Warn:      func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
 		Outcome:   tell,
-	}, done, nil
+	}
+	release := p.useStore(c.Context, env)
+	return env, func() {
+		release()
+		drawn()
+	}, nil
 }
 
 // progress chooses how transfers are shown; out is where everything else on standard error goes meanwhile. Plain lines are for what
@@ -75,10 +80,15 @@ func (p *process) progress(level slog.Level, plain bool) (watch progress.Progres
 	return progress.NewLines(p.stderr, time.Now), p.stderr, nothing
 }
 
-func logger(w io.Writer, format string, level slog.Level) (*slog.Logger, error) {
+func (p *process) logger(c *cli.Context, w io.Writer, level slog.Level) (*slog.Logger, error) {
+	format := c.String("log-format")
 	switch format {
 	case "text":
-		return slog.New(&textHandler{w: w, level: level}), nil
+		h := &textHandler{w: w, level: level}
+		if c.Bool(codesFlag) {
+			h.coded = p.stdout
+		}
+		return slog.New(h), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 	}

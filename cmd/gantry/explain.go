@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/explain"
 	"github.com/gantry-build/gantry/internal/revision"
 )
@@ -31,7 +29,7 @@ func (p *process) explainCommand() *cli.Command {
 				folder = c.Args().First()
 			}
 			if c.Bool("hint") {
-				if text := revision.Message(c.Context, cas.Open(cas.DefaultDir(p.getenv)), explain.Outcome(folder)); text != "" {
+				if text := revision.Message(c.Context, p.store(), explain.Outcome(folder)); text != "" {
 					fmt.Fprintln(p.stdout, "Gantry: "+text+".")
 				}
 				return nil
@@ -43,10 +41,7 @@ func (p *process) explainCommand() *cli.Command {
 			if !c.Bool("json") {
 				return report.Text(p.stdout)
 			}
-			e := json.NewEncoder(p.stdout)
-			e.SetEscapeHTML(false)
-			e.SetIndent("", "  ")
-			return e.Encode(report)
+			return p.json(report)
 		},
 	}
 }

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+
+	"github.com/gantry-build/gantry/internal/diag"
 )
 
 // textHandler writes log records for people: the message, then key=value. There is no time, as a build has its own, and no
 // level. Groups are not used in this program.
 type textHandler struct {
-	w     io.Writer
+	w io.Writer
+	// coded is for messages with a code, which the user should see; nil is w.
+	coded io.Writer
 	level slog.Level
 	attrs []slog.Attr
 }
@@ -25,7 +29,7 @@ func (h *textHandler) WithGroup(string) slog.Handler { return h }
 
 // WithAttrs implements slog.Handler.
 func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &textHandler{w: h.w, level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &textHandler{w: h.w, coded: h.coded, level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
 // Handle implements slog.Handler. A record is one Write, so that lines of several goroutines do not mix.
@@ -44,7 +48,11 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	_, err := io.WriteString(h.w, harmless(b.String())+"\n")
+	w := h.w
+	if h.coded != nil && diag.IsMessageLine(r.Message) {
+		w = h.coded
+	}
+	_, err := io.WriteString(w, harmless(b.String())+"\n")
 	return err
 }
 

@@ -68,6 +68,9 @@ func TestFlagsFirst(t *testing.T) {
 		{"publish - --to x", "publish --to x -- -"},
 		{"publish app --to", "publish app --to"},
 		{"scan --response - --request -", "scan --response - --request - --"},
+		{"cache", "cache"},
+		{"cache x --max-age 1d", "cache x --max-age 1d"},
+		{"cache prune x --max-age 1d --dry-run", "cache prune --max-age 1d --dry-run -- x"},
 	}
 	for _, test := range tests {
 		got := flagsFirst(app, append([]string{"gantry"}, strings.Fields(test.args)...))
@@ -93,7 +96,11 @@ retry: error 503, busy again stage=push why="Warning, x"
 
 // TestCommandsHaveUsage holds the list of commands to what a person reads in the help.
 func TestCommandsHaveUsage(t *testing.T) {
-	for _, c := range (&process{getenv: os.Getenv}).app().Commands {
+	commands := (&process{getenv: os.Getenv}).app().Commands
+	for _, c := range commands {
+		commands = append(commands, c.Subcommands...)
+	}
+	for _, c := range commands {
 		if c.Usage == "" || c.OnUsageError == nil {
 			t.Errorf("%s has no usage text, or prints help for a wrong flag", c.Name)
 		}

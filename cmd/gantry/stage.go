@@ -15,21 +15,31 @@ func (p *process) commandOf(s runner.Stage) *cli.Command {
 	return c
 }
 
+// codesFlag sends messages with a code to standard output: MSBuild's Exec gives the two streams different importance, and these are to be
+// seen where the rest of what a stage says is not.
+const codesFlag = "codes-on-stdout"
+
 // stageCommand is the command of one stage.
 func (p *process) stageCommand(s runner.Stage) *cli.Command {
-	flags := commonFlags()
+	flags := append([]cli.Flag{
+		&cli.StringFlag{Name: "request", Usage: "read the request from `FILE`; - is standard input"},
+		&cli.StringFlag{Name: "response", Usage: "write the response to `FILE`; - is standard output"},
+		&cli.StringFlag{Name: "stamp", Usage: "do nothing when `FILE` holds what the stage would read, else write it"},
+		&cli.StringFlag{Name: "trace", Usage: "add a line with what became of the stage to `FILE`"},
+		&cli.BoolFlag{Name: codesFlag, Usage: "say messages that have a code on standard output"},
+	}, commonFlags()...)
+	if s.Name == "push" {
+		flags = append(flags, &cli.BoolFlag{Name: "if-current", Usage: "push only if the stages before, which lie in the same folder, have no work; else exit with 10"})
+	}
 	if s.Name == "push" || s.Name == "push-index" || s.Name == checkName {
-		flags = append(outcomeFlags(), flags...)
+		flags = append(flags, outcomeFlags()...)
 	}
 	return &cli.Command{
 		Name:      s.Name,
 		Usage:     s.Summary,
 		UsageText: "gantry " + s.Name + " --request FILE --response FILE",
 		Category:  "Stages",
-		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "request", Usage: "read the request from `FILE`; - is standard input"},
-			&cli.StringFlag{Name: "response", Usage: "write the response to `FILE`; - is standard output"},
-		}, flags...),
+		Flags:     flags,
 		Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
 				return err
@@ -43,7 +53,24 @@ func (p *process) stageCommand(s runner.Stage) *cli.Command {
 				return err
 			}
 			defer done()
-			return s.Exec(c.Context, env, files)
+			return execStage(c, env, s, files)
 		},
 	}
+}
+
+// execStage calls a stage as the flags say.
+func execStage(c *cli.Context, env *runner.Env, s runner.Stage, files runner.Files) (err error) {
+	trace, ran := runner.Trace(c.String("trace")), true
+	switch {
+	case c.Bool("if-current"):
+		err = s.ExecIfCurrent(c.Context, env, files, trace)
+	case c.String("stamp") != "":
+		ran, err = s.ExecUnlessCurrent(c.Context, env, files, c.String("stamp"))
+	default:
+		err = s.Exec(c.Context, env, files)
+	}
+	if err != nil {
+		return err
+	}
+	return trace.Note(env, s.Name, ran)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/testenv"
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 	"github.com/gantry-build/gantry/tasks"
@@ -24,7 +25,7 @@ var traced = []struct {
 }{
 	{"resolve-base", request{"reference": "$REGISTRY/dotnet/tiny:1"}},
 	{"select-base", request{"resolveBasePath": "resolve-base.out.json", "runtimeIdentifier": "linux-x64"}},
-	{"scan", request{"folderPath": "app", "items": []request{{"path": "shop", "sourcePath": "secret.txt", "origin": "app"}}, "rewritten": []string{"*.config"}}},
+	{"scan", request{"folderPath": "app", "items": []request{{"path": "shop", "sourcePath": "secret.txt", "origin": "app"}}, "transformed": []string{"*.config"}}},
 	{"create-layers", request{"selectBasePath": "select-base.out.json", "fileListPath": "scan.out.json", "workingDirectory": "/app/"}},
 	{"compute-config", request{"selectBasePath": "select-base.out.json", "appCommand": []string{"/app/shop"}}},
 	{"download-layers", request{"selectBasePath": "select-base.out.json", "registry": "$REGISTRY", "repository": "traced/shop"}},
@@ -37,14 +38,14 @@ var traced = []struct {
 }
 
 // TestUndeclaredReads runs each stage under strace: it may look at the files that its response lists as inputs, at what it wrote,
-// the content store, files of the system and the credentials, and at nothing else.
+// the content store and what may stand in for it, files of the system and the credentials, and at nothing else.
 func TestUndeclaredReads(t *testing.T) {
 	testenv.Require(t, "strace")
 	registry := testenv.StartRegistry(t)
 	testenv.PushTinyBase(t, registry, "dotnet/tiny", "1", basemaker.TinyOptions{})
 	gantry := testenv.BuildGantry(t)
 	dir, home := realTempDir(t), realTempDir(t)
-	store := filepath.Join(home, "store")
+	store, fallback := filepath.Join(home, "store"), filepath.Join(home, "tmp", filepath.Base(cas.TemporaryDir()))
 	for name, text := range map[string]string{"app/shop": "the app", "app/web.config": "<c/>", "app/wwwroot/a.css": "a", "secret.txt": "not to be read"} {
 		file := filepath.Join(dir, name)
 		mustDo(t, os.MkdirAll(filepath.Dir(file), 0o755))
@@ -56,11 +57,11 @@ func TestUndeclaredReads(t *testing.T) {
 		cmd := exec.Command("strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=%file", "-o", log,
 			gantry, step.stage, "--request", step.stage+".json", "--response", step.stage+".out.json")
 		cmd.Dir = dir
-		cmd.Env = []string{"HOME=" + home, "PATH=/usr/bin:/bin", "GANTRY_CACHE_DIR=" + store}
+		cmd.Env = []string{"HOME=" + home, "PATH=/usr/bin:/bin", "GANTRY_CACHE_DIR=" + store, "TMPDIR=" + filepath.Join(home, "tmp")}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", step.stage, err, out)
 		}
-		allowed := append(declared(t, dir, step.stage), gantry, store+"/", home+"/.docker/", home+"/.config/containers/", home+"/.config/docker/")
+		allowed := append(declared(t, dir, step.stage), gantry, store+"/", fallback, home+"/.docker/", home+"/.config/containers/", home+"/.config/docker/")
 		for _, path := range seen(t, log, dir) {
 			if !permitted(path, allowed) && !system.MatchString(path) {
 				t.Errorf("%s looked at %s, which its response does not list", step.stage, path)

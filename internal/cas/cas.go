@@ -9,65 +9,45 @@
 // supported.
 //
 // Nothing may rely on a blob being there: every caller must be able to make
-// or fetch it again.
+// or fetch it again. The time of a blob's file says when it was last used, to
+// the hour, and decides which blobs are the first to go.
+//
+// A store that does not take what is written (read-only, full, not a folder,
+// another user's) is replaced by a folder for temporary files when it was
+// given one, and both are read: see Fallback.
 package cas
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/gantry-build/gantry/internal/diag"
 )
 
-// Digest is "sha256:" and 64 lower-case hexadecimal digits (image-spec,
-// descriptor.md). Other algorithms are not supported.
-type Digest string
+// The folders of a store, with slashes. BlobsDir and RecordsDir are content that may be carried to another machine; the others are of
+// this machine alone.
+const (
+	BlobsDir   = "blobs/sha256"
+	RecordsDir = "records"
+	IngestDir  = "ingest"
+	LocksDir   = "locks"
+)
 
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-
-// ParseDigest checks the form of s.
-func ParseDigest(s string) (Digest, error) {
-	if !digestForm.MatchString(s) {
-		return "", fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", s)
-	}
-	return Digest(s), nil
-}
-
-// DigestOf hashes data.
-func DigestOf(data []byte) Digest {
-	sum := sha256.Sum256(data)
-	return Digest("sha256:" + hex.EncodeToString(sum[:]))
-}
-
-// Hex returns the part after the algorithm.
-func (d Digest) Hex() string { return string(d)[len("sha256:"):] }
-
-// UnmarshalText refuses what ParseDigest refuses, so that a bad digest cannot
-// come in with a document.
-func (d *Digest) UnmarshalText(b []byte) error {
-	p, err := ParseDigest(string(b))
-	if err != nil {
-		return err
-	}
-	*d = p
-	return nil
-}
-
-// ErrNotFound says that the store does not have a blob.
+// ErrNotFound says that the store does not have a blob, or not one that can be read.
 var ErrNotFound = errors.New("not in the content store")
 
 // Store is a folder of blobs. Its methods are safe for concurrent use.
-type Store struct{ dir string }
+type Store struct {
+	dir  string
+	temp *temporary // nil: none
+	use  use
+}
 
 // Open returns the store in dir. Nothing is created until something is
 // written.
@@ -76,33 +56,90 @@ func Open(dir string) *Store { return &Store{dir: dir} }
 // Dir is the store's folder.
 func (s *Store) Dir() string { return s.dir }
 
-// Path is where the blob d lies when the store has it.
-func (s *Store) Path(d Digest) string { return filepath.Join(s.dir, "blobs", "sha256", d.Hex()) }
+// Path is where the blob d lies when the store's own folder has it.
+func (s *Store) Path(d Digest) string { return blobPath(s.dir, d) }
+
+func blobPath(dir string, d Digest) string {
+	return filepath.Join(dir, filepath.FromSlash(BlobsDir), d.Hex())
+}
+
+// Dirs are the folders that the store reads, its own first.
+func (s *Store) Dirs() []string {
+	switch {
+	case s.temp == nil:
+		return []string{s.dir}
+	case !s.temp.readable():
+		if s.temporary() { // not ours
+			return nil
+		}
+		return []string{s.dir}
+	case s.temporary():
+		return []string{s.temp.dir}
+	}
+	return []string{s.dir, s.temp.dir}
+}
+
+// paths are where blob d may lie. One that rotted where it could not be removed is left out.
+func (s *Store) paths(d Digest) []string {
+	dirs := s.Dirs()
+	if len(dirs) > 1 && s.temp.condemned(d) {
+		dirs = dirs[1:]
+	}
+	for i, dir := range dirs {
+		dirs[i] = blobPath(dir, d)
+	}
+	return dirs
+}
 
 // Size returns the size in bytes of blob d, or ErrNotFound.
 func (s *Store) Size(d Digest) (int64, error) {
-	fi, err := os.Stat(s.Path(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, ErrNotFound
+	err := ErrNotFound
+	for _, path := range s.paths(d) {
+		fi, e := os.Stat(path)
+		if e == nil && fi.Mode().IsRegular() {
+			refresh(path, fi)
+			return fi.Size(), nil
+		}
+		err = notFound(err, e)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return fi.Size(), nil
+	return 0, err
 }
 
 // Open opens blob d for reading. The reader verifies the content: at the end
 // of a blob that does not hash to d, Read returns an error with code
 // GANTRY4010 instead of io.EOF, and the blob is removed from the store.
 func (s *Store) Open(d Digest) (io.ReadCloser, error) {
-	f, err := os.Open(s.Path(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
+	err := ErrNotFound
+	for _, path := range s.paths(d) {
+		f, e := os.Open(path)
+		if e == nil {
+			if fi, e := f.Stat(); e == nil {
+				refresh(path, fi)
+			}
+			return s.verified(f, d), nil
+		}
+		err = notFound(err, e)
 	}
-	if err != nil {
-		return nil, err
+	return nil, err
+}
+
+// notFound adds to what is ErrNotFound why, where the blob is not just absent: a store that cannot be read is one that has nothing.
+func notFound(err, reason error) error {
+	if reason == nil || errors.Is(reason, fs.ErrNotExist) {
+		return err
 	}
-	return &verifier{f: f, want: d, hash: sha256.New()}, nil
+	return fmt.Errorf("%w: %w", ErrNotFound, reason)
+}
+
+// refreshAfter is how old the time of a blob's file may get while it is used: prune counts in days, and a write for every read would
+// be dear.
+const refreshAfter = time.Hour
+
+// refresh notes that a blob is used. That it cannot be noted makes it go earlier, no more.
+func refresh(path string, fi fs.FileInfo) {
+	if now := time.Now(); now.Sub(fi.ModTime()) > refreshAfter {
+		_ = os.Chtimes(path, time.Time{}, now)
+	}
 }
 
 // ReadAll returns the verified content of a small blob.
@@ -114,28 +151,6 @@ func (s *Store) ReadAll(d Digest) ([]byte, error) {
 	defer r.Close()
 	return io.ReadAll(r)
 }
-
-type verifier struct {
-	f    *os.File
-	want Digest
-	hash hash.Hash
-}
-
-func (v *verifier) Read(p []byte) (int, error) {
-	n, err := v.f.Read(p)
-	v.hash.Write(p[:n])
-	if err == io.EOF {
-		if got := Digest("sha256:" + hex.EncodeToString(v.hash.Sum(nil))); got != v.want {
-			os.Remove(v.f.Name())
-			return n, diag.New(diag.StoreCorrupt,
-				fmt.Sprintf("blob %s in the content store has digest %s", v.want, got),
-				"it was removed; run again")
-		}
-	}
-	return n, err
-}
-
-func (v *verifier) Close() error { return v.f.Close() }
 
 // Put stores the content of r under d and checks that it hashes to d.
 func (s *Store) Put(ctx context.Context, d Digest, r io.Reader) error {
@@ -154,10 +169,10 @@ func (s *Store) Put(ctx context.Context, d Digest, r io.Reader) error {
 	return err
 }
 
-// PutBytes stores data and returns its digest.
+// PutBytes stores data, a small document, and returns its digest. One that is there already is verified, and replaced when it rotted.
 func (s *Store) PutBytes(data []byte) (Digest, error) {
 	d := DigestOf(data)
-	if _, err := s.Size(d); err == nil {
+	if _, err := s.ReadAll(d); err == nil {
 		return d, nil
 	}
 	w, err := s.Create()
@@ -169,94 +184,6 @@ func (s *Store) PutBytes(data []byte) (Digest, error) {
 		return "", err
 	}
 	return w.Commit()
-}
-
-// Writer takes the content of one new blob. It is for one goroutine.
-type Writer struct {
-	store *Store
-	f     *os.File
-	hash  hash.Hash
-	size  int64
-}
-
-// Create begins a blob whose digest is not known yet. The caller must call
-// Discard when done, whether it committed or not.
-func (s *Store) Create() (*Writer, error) {
-	dir := filepath.Join(s.dir, "ingest")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, unwritable(err)
-	}
-	s.sweep(dir)
-	f, err := os.CreateTemp(dir, "blob-")
-	if err != nil {
-		return nil, unwritable(err)
-	}
-	return &Writer{store: s, f: f, hash: sha256.New()}, nil
-}
-
-// abandonedAfter is how long an ingest file may rest unwritten before it
-// counts as left behind by a process that was killed.
-const abandonedAfter = 24 * time.Hour
-
-func (s *Store) sweep(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > abandonedAfter {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
-// Write appends to the blob.
-func (w *Writer) Write(p []byte) (int, error) {
-	n, err := w.f.Write(p)
-	w.hash.Write(p[:n])
-	w.size += int64(n)
-	if err != nil {
-		return n, unwritable(err)
-	}
-	return n, nil
-}
-
-// Digest is the digest of what was written so far.
-func (w *Writer) Digest() Digest {
-	return Digest("sha256:" + hex.EncodeToString(w.hash.Sum(nil)))
-}
-
-// Size is the number of bytes written so far.
-func (w *Writer) Size() int64 { return w.size }
-
-// Commit moves the finished blob into the store and returns its digest.
-func (w *Writer) Commit() (Digest, error) {
-	d := w.Digest()
-	if err := w.f.Chmod(0o444); err != nil {
-		return "", unwritable(err)
-	}
-	if err := w.f.Close(); err != nil {
-		return "", unwritable(err)
-	}
-	path := w.store.Path(d)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", unwritable(err)
-	}
-	if err := os.Rename(w.f.Name(), path); err != nil {
-		return "", unwritable(err)
-	}
-	return d, nil
-}
-
-// Discard removes what was written, unless it was committed.
-func (w *Writer) Discard() {
-	w.f.Close()
-	os.Remove(w.f.Name())
-}
-
-func unwritable(err error) error {
-	return diag.Wrap(diag.StoreUnwritable, err, "the content store cannot be written",
-		"free some space, or set GantryCacheDir (GANTRY_CACHE_DIR) to another folder")
 }
 
 type contextReader struct {
@@ -273,7 +200,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 
 // DefaultDir is the user's store: $GANTRY_CACHE_DIR, else gantry under the
 // user's cache folder ($XDG_CACHE_HOME or ~/.cache, ~/Library/Caches,
-// %LocalAppData%), else under the temporary folder.
+// %LocalAppData%), else TemporaryDir.
 func DefaultDir(getenv func(string) string) string {
 	if d := getenv("GANTRY_CACHE_DIR"); d != "" {
 		return d
@@ -281,5 +208,5 @@ func DefaultDir(getenv func(string) string) string {
 	if d, err := os.UserCacheDir(); err == nil {
 		return filepath.Join(d, "gantry")
 	}
-	return filepath.Join(os.TempDir(), "gantry")
+	return TemporaryDir()
 }

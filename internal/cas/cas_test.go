@@ -147,30 +147,101 @@ func TestStore_diskFull(t *testing.T) {
 	}
 }
 
-// What a killed process left behind goes after a day, and not before: it may be another process's work.
-func TestStore_sweepsAbandoned(t *testing.T) {
+// The time of a blob says when it was last used, to the hour.
+func TestStore_notesUse(t *testing.T) {
 	s := Open(t.TempDir())
-	old, young := filepath.Join(s.Dir(), "ingest", "blob-old"), filepath.Join(s.Dir(), "ingest", "blob-young")
-	if err := os.MkdirAll(filepath.Dir(old), 0o700); err != nil {
+	if _, err := s.PutBytes([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	for path, age := range map[string]time.Duration{old: 25 * time.Hour, young: time.Hour} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
+	uses := map[string]func() error{
+		"size": func() error { _, err := s.Size(helloDigest); return err },
+		"read": func() error { _, err := s.ReadAll(helloDigest); return err },
+		"put":  func() error { _, err := s.PutBytes([]byte("hello")); return err },
+		"none": func() error { return s.Verify(s.Dir(), helloDigest) },
+	}
+	for name, use := range uses {
+		for _, tc := range []struct {
+			age       time.Duration
+			refreshed bool
+		}{{50 * time.Minute, false}, {70 * time.Minute, name != "none"}} {
+			was := time.Now().Add(-tc.age).Truncate(time.Second)
+			if err := os.Chtimes(s.Path(helloDigest), was, was); err != nil {
+				t.Fatal(err)
+			}
+			if err := use(); err != nil {
+				t.Fatal(err)
+			}
+			fi, err := os.Stat(s.Path(helloDigest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if refreshed := !fi.ModTime().Equal(was); refreshed != tc.refreshed {
+				t.Errorf("%s after %s: refreshed %v", name, tc.age, refreshed)
+			}
 		}
-		at := time.Now().Add(-age)
-		if err := os.Chtimes(path, at, at); err != nil {
-			t.Fatal(err)
-		}
+	}
+}
+
+// A document that rotted is replaced by the one who has it.
+func TestStore_PutBytes_damaged(t *testing.T) {
+	s := Open(t.TempDir())
+	if err := os.MkdirAll(filepath.Dir(s.Path(helloDigest)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.Path(helloDigest), []byte("hellp"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := s.PutBytes([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("old: %v", err)
+	if got, err := s.ReadAll(helloDigest); err != nil || string(got) != "hello" {
+		t.Errorf("read: %q, %v", got, err)
 	}
-	if _, err := os.Stat(young); err != nil {
-		t.Errorf("young: %v", err)
+}
+
+// Whoever empties the store while a blob is written does no harm: not to the blob, and not to the one who writes.
+func TestStore_lostWhileWriting(t *testing.T) {
+	s := Open(filepath.Join(t.TempDir(), "store"))
+	w, err := s.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Discard()
+	for _, part := range []string{"he", "llo"} {
+		if _, err := w.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(s.Dir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d, err := w.Commit(); err != nil || d != helloDigest {
+		t.Fatalf("commit: %s, %v", d, err)
+	}
+	if got, err := s.ReadAll(helloDigest); err != nil || string(got) != "hello" {
+		t.Errorf("read: %q, %v", got, err)
+	}
+}
+
+// What is carried on to another file is proved: a disk that fails may give back anything.
+func TestStore_lostAndDamaged(t *testing.T) {
+	s := Open(filepath.Join(t.TempDir(), "store"))
+	w, err := s.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Discard()
+	if _, err := w.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.f.Name(), []byte("hellp"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(s.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := w.Commit(); diag.CodeOf(err) != diag.StoreUnwritable {
+		t.Errorf("commit: %s, %v", d, err)
 	}
 }
 

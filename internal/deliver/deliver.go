@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/oracle"
 	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/registry"
 )
 
@@ -49,8 +50,9 @@ func NewDocument(body []byte, mediaType string) Document {
 // Writer writes one document under names of one repository.
 type Writer struct {
 	Repository Names
-	Name       registry.Name // for messages
+	Name       registry.Name
 	Log        *slog.Logger
+	Store      *cas.Store // remembers what tags were written to name; nil remembers nothing
 	Document   Document
 	Parallel   int // writes at once, at least 1
 	// Skipped says that content was not sent because the registry says it has it.
@@ -85,6 +87,45 @@ func (w Writer) Tags(ctx context.Context, tags []string, found []oracle.Tag, sen
 		stale = []string{string(w.Document.Descriptor.Digest)}
 	}
 	return out, w.write(ctx, stale)
+}
+
+// CacheTag writes the tag that every push moves, when it does not name the document yet: nil when there is none, or when it is one of
+// the tags. found is as of Tags.
+func (w Writer) CacheTag(ctx context.Context, tag string, tags []string, found []oracle.Tag) (*outcome.Tag, error) {
+	if tag == "" || slices.Contains(tags, tag) {
+		return nil, nil
+	}
+	out, err := w.Tags(ctx, []string{tag}, found[min(len(tags), len(found)):], false)
+	if err != nil {
+		return nil, fmt.Errorf("the cache tag %s: %w", tag, err)
+	}
+	w.Log.Debug("cache tag", "tag", tag, "state", out[0].State)
+	return &out[0], nil
+}
+
+// Asked are all tags to ask about: the image's, and behind them the cache tag unless it is one of them.
+func Asked(tags []string, cacheTag string) []string {
+	if cacheTag == "" || slices.Contains(tags, cacheTag) {
+		return tags
+	}
+	return append(slices.Clone(tags), cacheTag)
+}
+
+// written is what a tag that was written is remembered by: not as a base's reference, of which the memory may be used as an answer.
+func written(name registry.Name, tag string) string { return "written " + name.String() + ":" + tag }
+
+// Changed says that the tags, as this machine wrote them last, name other images than this one.
+func Changed(store *cas.Store, name registry.Name, d cas.Digest, tags []string, log *slog.Logger) bool {
+	changed := false
+	for _, t := range tags {
+		if m := pull.Remembered(store, written(name, t), log); m != nil {
+			if m.Digest == d {
+				return false
+			}
+			changed = true
+		}
+	}
+	return changed
 }
 
 func (w Writer) write(ctx context.Context, refs []string) error {
@@ -130,6 +171,9 @@ func (w Writer) put(ctx context.Context, ref string) error {
 	err := w.Repository.PushManifest(ctx, ref, d.MediaType, w.Document.Body)
 	if err == nil {
 		w.Log.Debug("pushed", "ref", ref, "digest", d.Digest)
+		if w.Store != nil && ref != string(d.Digest) {
+			pull.Remember(w.Store, written(w.Name, ref), &registry.Manifest{MediaType: d.MediaType, Digest: d.Digest, Body: w.Document.Body}, w.Log)
+		}
 	}
 	return err
 }

@@ -55,6 +55,7 @@ const (
 	InvalidBaseConfig   Code = "GANTRY2003"
 	DigestMismatch      Code = "GANTRY2004"
 	BaseSource          Code = "GANTRY2005"
+	NotInStore          Code = "GANTRY2006"
 	InvalidEpoch        Code = "GANTRY3001"
 	InvalidSetting      Code = "GANTRY3002"
 	PublishFolderEmpty  Code = "GANTRY4001"
@@ -69,6 +70,11 @@ const (
 	StoreCorrupt        Code = "GANTRY4010"
 	BlobMissing         Code = "GANTRY4011"
 	SymlinkLoop         Code = "GANTRY4012"
+	InvalidLayer        Code = "GANTRY4013"
+	ZstdImage           Code = "GANTRY4014"
+	StoreReplaced       Code = "GANTRY4015"
+	PublishedCopyStale  Code = "GANTRY4016"
+	PublishedFileLeft   Code = "GANTRY4017"
 	InvalidTagList      Code = "GANTRY5001"
 	DestinationDigest   Code = "GANTRY5002"
 	TagRefused          Code = "GANTRY5003"
@@ -76,10 +82,12 @@ const (
 	AccessUnproved      Code = "GANTRY5005"
 	KeyUnproved         Code = "GANTRY5006"
 	TagStale            Code = "GANTRY5007"
+	NoImageToRecall     Code = "GANTRY5008"
 	Internal            Code = "GANTRY9001"
 	ToolNotRunnable     Code = "GANTRY9002"
 	UnknownSDKShape     Code = "GANTRY9003"
 	Interrupted         Code = "GANTRY9004"
+	FolderTaken         Code = "GANTRY9005"
 )
 
 // Entry describes one code for the README.
@@ -140,6 +148,7 @@ var Table = []Entry{
 	{InvalidBaseConfig, "error", "the base's configuration is not valid", "use another base image"},
 	{DigestMismatch, "error", "content does not have the digest that names it", "something between you and the registry changes content; run again, then ask the registry's owner"},
 	{BaseSource, "error", "ContainerBaseImageSource names a source that is no registry", "push the base image to a registry"},
+	{NotInStore, "error", "GantryPullPolicy allows no request for the base image, and the content store does not have a part of it", "build once with GantryPullPolicy=always, or restore the store"},
 	{InvalidEpoch, "error", "SOURCE_DATE_EPOCH is not a number of seconds", "use digits only, for example the commit's time"},
 	{InvalidSetting, "error", "a label, variable or setting cannot be part of an image", "see the message"},
 	{PublishFolderEmpty, "error", "the publish folder has no files", "publish first; an image without the app is never what was meant"},
@@ -154,6 +163,11 @@ var Table = []Entry{
 	{StoreCorrupt, "error", "a blob in the content store is damaged", "run again: the blob is made or fetched anew"},
 	{BlobMissing, "error", "a blob that the push needs is no longer in the content store", "run again: the blob is made or fetched anew"},
 	{SymlinkLoop, "error", "a symbolic link leads to a folder that it is in, or to nothing", "delete the link"},
+	{InvalidLayer, "error", "a GantryLayer item cannot be used", "see the message: each has a name of its own and at least one glob in Files"},
+	{ZstdImage, "error", "GantryCompression=zstd with the Docker image format, which does not know it", "set ContainerImageFormat to OCI, or GantryCompression to gzip"},
+	{StoreReplaced, "message", "the content store cannot be written: this build uses a folder for temporary files in its place", "free some space, or set GantryCacheDir to another folder"},
+	{PublishedCopyStale, "message", "a file of the publish folder was not what its source is now, as the SDK copies only what is newer: it was replaced", "nothing; name files that your build changes after they are published in GantryTransformedFiles"},
+	{PublishedFileLeft, "message", "a file of the publish folder was left there by an earlier publish and nothing publishes it now: it is not in the image", "delete the publish folder; a file that your own target writes is kept when it is written in each publish"},
 	{InvalidTagList, "error", "no tag, or the same tag twice, for the destination", "name each tag once"},
 	{DestinationDigest, "error", "the destination stored other content than was sent", "something between you and the registry changes content; the message names both digests"},
 	{TagRefused, "error", "the destination refused to move a tag", "the tag is immutable: use a new tag"},
@@ -161,8 +175,10 @@ var Table = []Entry{
 	{AccessUnproved, "message", "the registry did not let the account see whether the image is there (401 or 403), or gave no usable answer: it counts as absent for this run", "check the account's rights to read the repository"},
 	{KeyUnproved, "message", "GANTRY_KEY_SECRET is set, and the image of the cache key has no record that was made with it: the image is built again", "nothing, when the secret is new or was changed; else find out who wrote the key's tag"},
 	{TagStale, "message", "a tag that was written still names another image when it is read back", "look at the tag again later; some registries answer with the old image for a while, or another publish wrote it"},
+	{NoImageToRecall, "message", "no earlier image was found whose layers could be taken over: all are made", "set GantryCacheFrom to a reference that has one, or GantryCacheTag to a tag that each push moves"},
 	{Internal, "error", "a fault in gantry", "please report it with the message"},
 	{ToolNotRunnable, "error", "there is no gantry binary that runs on this machine", "set GantryToolPath to one that does"},
 	{UnknownSDKShape, "error", "this .NET SDK's container targets are not as Gantry knows them", "use a newer Gantry.Containers, or set GantryEnabled=false"},
 	{Interrupted, "error", "interrupted", "run again: nothing was left half done"},
+	{FolderTaken, "error", "two publishes of one project ran at once in one folder of intermediate files, and the later one overwrote what this one was about to push", "publish one after the other, or give each an IntermediateOutputPath and a PublishDir of its own"},
 }

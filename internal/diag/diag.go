@@ -124,6 +124,13 @@ func MessageLine(code Code, text string) string {
 	return fmt.Sprintf("%s: %s", code, oneLine(text))
 }
 
+// IsMessageLine says whether a text begins as MessageLine does.
+func IsMessageLine(text string) bool {
+	code, _, found := strings.Cut(text, ": ")
+	name := strings.TrimRight(code, "0123456789")
+	return found && name != "" && len(name)+4 == len(code) && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

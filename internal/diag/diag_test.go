@@ -49,3 +49,14 @@ func TestExitCode(t *testing.T) {
 		}
 	}
 }
+
+func TestIsMessageLine(t *testing.T) {
+	for text, want := range map[string]bool{
+		MessageLine(PublishedCopyStale, "replaced"): true, "CONTAINER1015: x": true,
+		"": false, "GANTRY4016": false, "GANTRY401: x": false, "GANTRY40166: x": false, "Gantry4016: x": false, "4016: x": false, "pushed: 4016": false,
+	} {
+		if got := IsMessageLine(text); got != want {
+			t.Errorf("%q: got %t", text, got)
+		}
+	}
+}

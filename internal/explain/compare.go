@@ -207,24 +207,30 @@ func (c *comparer) file(path string, was, now map[string]any) {
 	default:
 		d.Change = Changed
 		var a, b []string
-		for _, k := range []struct{ key, text string }{{"type", "type"}, {"size", "size"}, {"modTime", "time"}, {"digest", "content"}} {
+		for _, k := range []struct{ key, text string }{{"type", "type"}, {"size", "size"}, {"digest", "content"}} {
 			if !equal(was[k.key], now[k.key]) {
-				a, b = append(a, k.text+" "+scalar(was[k.key])), append(b, k.text+" "+scalar(now[k.key]))
+				a, b = append(a, k.text+" "+brief(was[k.key])), append(b, k.text+" "+brief(now[k.key]))
 			}
 		}
 		if o, p := origin(was), origin(now); o != p {
 			a, b = append(a, "origin "+o), append(b, "origin "+p)
 		}
 		if len(a) == 0 {
-			if equal(any(was), any(now)) {
-				return
-			}
-			// the change time follows every other change, so it counts only when it is alone
-			a, b = []string{"change time " + scalar(was["changeTime"])}, []string{"change time " + scalar(now["changeTime"])}
+			return
 		}
 		d.Was, d.Now = strings.Join(a, ", "), strings.Join(b, ", ")
 	}
 	c.list = append(c.list, d)
+}
+
+// brief is a value as text, of a digest the beginning: that it differs is what matters.
+func brief(v any) string {
+	const enough = len("sha256:") + 8
+	text := scalar(v)
+	if strings.HasPrefix(text, "sha256:") && len(text) > enough {
+		return text[:enough] + "…"
+	}
+	return text
 }
 
 // origin says where a file comes from.

@@ -98,13 +98,15 @@ func files(list string) string {
 }
 
 func TestStamped_namesFiles(t *testing.T) {
-	a := `{"path": "a.dll", "type": "file", "size": 3, "modTime": 5, "origin": "app"}`
+	one, two := "sha256:"+strings.Repeat("1", 64), "sha256:"+strings.Repeat("2", 64)
+	a := `{"path": "a.dll", "type": "file", "size": 3, "origin": "app", "digest": "` + one + `"}`
 	tests := []struct{ name, was, now, because string }{
-		{"size and time", a, `{"path": "a.dll", "type": "file", "size": 4, "modTime": 6, "origin": "app"}`, "a.dll of scan.json: size 3, time 5 → size 4, time 6"},
+		{"size and content", a, `{"path": "a.dll", "type": "file", "size": 4, "origin": "app", "digest": "` + two + `"}`, "a.dll of scan.json: size 3, content sha256:11111111… → size 4, content sha256:22222222…"},
 		{"content", `{"path": "web.config", "size": 3, "digest": "sha256:1"}`, `{"path": "web.config", "size": 3, "digest": "sha256:2"}`, "web.config of scan.json: content sha256:1 → content sha256:2"},
+		{"content, by an older gantry", `{"path": "a.dll", "type": "file", "size": 3, "modTime": 5, "origin": "app"}`, a, "a.dll of scan.json: content none → content sha256:11111111…"},
 		{"added", a, a + `,{"path": "b.txt", "origin": "package", "originName": "N", "originVersion": "1"}`, "b.txt of scan.json added: package N 1"},
 		{"removed", a + `,{"path": "b.txt"}`, a, "b.txt of scan.json removed: app"},
-		{"origin", a, `{"path": "a.dll", "type": "file", "size": 3, "modTime": 5, "origin": "project", "originName": "lib"}`, "a.dll of scan.json: origin app → origin project lib"},
+		{"origin", a, `{"path": "a.dll", "type": "file", "size": 3, "origin": "project", "originName": "lib", "digest": "` + one + `"}`, "a.dll of scan.json: origin app → origin project lib"},
 		{"name with a quote", "{\"path\": \"q\x01\"\"}", "{\"path\": \"q\x01\"\", \"size\": 1}", `q" of scan.json: size none → size 1`},
 	}
 	for _, tt := range tests {

@@ -109,13 +109,32 @@ func (c *Config) Derive(ch Changes) (json.RawMessage, error) {
 	for name, v := range map[string]member{
 		"config":  {run, false},
 		"created": {ch.Created, false},
-		"history": {history, len(history) == 0},
 	} {
 		if err := top.set(name, v); err != nil {
 			return nil, err
 		}
 	}
-	return Encode(top)
+	return top.encode(c.DiffIDs, history)
+}
+
+// encode writes c with other diff IDs and history.
+func (c *Config) encode(ids []cas.Digest, history []json.RawMessage) (json.RawMessage, error) {
+	return maps.Clone(c.top).encode(ids, history)
+}
+
+// encode sets an image's layers and writes the document. There is one way to write them, so that layers can be taken off again and
+// leave the same bytes.
+func (o object) encode(ids []cas.Digest, history []json.RawMessage) (json.RawMessage, error) {
+	if err := o.set("history", member{history, len(history) == 0}); err != nil {
+		return nil, err
+	}
+	if ids == nil {
+		ids = []cas.Digest{}
+	}
+	if err := o.set("rootfs", member{value: map[string]any{"type": "layers", "diff_ids": ids}}); err != nil {
+		return nil, err
+	}
+	return Encode(o)
 }
 
 // member is a value for an object; an empty one is left out.
@@ -179,11 +198,5 @@ func AddLayers(config json.RawMessage, layers []NewLayer) ([]byte, error) {
 		}
 		history = append(history, raw)
 	}
-	if err := c.top.set("history", member{history, len(history) == 0}); err != nil {
-		return nil, err
-	}
-	if err := c.top.set("rootfs", member{value: map[string]any{"type": "layers", "diff_ids": ids}}); err != nil {
-		return nil, err
-	}
-	return Encode(c.top)
+	return c.encode(ids, history)
 }

@@ -1,5 +1,5 @@
-// Package layer writes the layers that Gantry adds to an image: a tar of our own byte format inside a gzip, streamed, with the
-// same bytes for the same files on any machine.
+// Package layer writes the layers that Gantry adds to an image: a tar of our own byte format inside a gzip or zstd, or as it is,
+// streamed, with the same bytes for the same files on any machine. A layer's key (see [Key]) names these bytes before they are made.
 //
 // # The tar, format 1
 //
@@ -65,12 +65,21 @@
 //
 // RFC 1952, one member: flags 0, MTIME 0, OS 255, XFL by level (1: 4, 9: 2, else 0). The tar is cut into blocks of [BlockSize]
 // bytes, each compressed with the 16 KiB before it as dictionary and ended with a sync marker, side by side on all cores
-// (klauspost/pgzip); the last is followed by the final block of deflate. The compressed bytes depend on the level, the block
-// size and the compressor's version, and not on the number of cores, the sizes of writes or the platform.
+// (klauspost/pgzip); the last is followed by the final block of deflate. The level is [DefaultGzipLevel] unless another is asked for.
+//
+// # The zstd
+//
+// RFC 8878, one frame without content size and checksum, with a window of 256 KiB. The tar is cut into jobs of 1 MiB, each
+// compressed with the 32 KiB (64 KiB at the third level) before it as history, two side by side (klauspost/compress,
+// WithConcurrentBlocks). Of the compressor's levels three are used: 1 and 2 of zstd's are the first, 3 to 5 the second, 6 to 22 the
+// third; [DefaultZstdLevel] unless another is asked for.
+//
+// With either the compressed bytes depend on the level, the block size and the compressor's version, and not on the number of cores,
+// the sizes of writes or the platform.
 //
 // # Reading
 //
-// Memory is bounded: a buffer for each layer and a few blocks for each core, whatever the sizes of files. A file's size and
-// time are compared with the file list before it is read and with themselves after: a layer never has half of an old and half
-// of a new file.
+// Memory is bounded: a buffer for each layer and a few blocks for each core, whatever the sizes of files. A file's size is compared
+// with the file list before it is read, its content while it is, its size and time with themselves after: a layer never has half of
+// an old and half of a new file.
 package layer

@@ -3,7 +3,6 @@ package layer
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -25,9 +24,9 @@ type Spec struct {
 	UID int64
 	// Time is that of the folders, in seconds since 1970.
 	Time int64
-	// Level is that of the gzip, MinLevel to MaxLevel; 0 is DefaultLevel.
-	Level int
-	Files []File
+	// Compression is that of the tar.
+	Compression Compression
+	Files       []File
 	// Folders are kept besides those that the files are in; relative to the working directory.
 	Folders []string
 }
@@ -56,14 +55,15 @@ type Result struct {
 	TarSize int64
 }
 
-// Write writes the layer of spec to w, reading the files from folder. Errors of w come back as they are; those of files carry
-// the codes of ReadFile.
-func Write(ctx context.Context, w io.Writer, folder fs.FS, spec *Spec) (*Result, error) {
-	level := spec.Level
-	if level == 0 {
-		level = DefaultLevel
+// Write writes the layer of spec to w, reading the files from folder. Up to workers cores compress, or as
+// many as the memory is bounded to; the bytes do not depend on them.
+// Errors of w come back as they are; those of files carry the codes of ReadFile.
+func Write(ctx context.Context, w io.Writer, folder fs.FS, spec *Spec, workers int) (*Result, error) {
+	c, err := spec.Compression.codec()
+	if err != nil {
+		return nil, err
 	}
-	z, err := newCompressor(w, level)
+	z, err := c.open(w, workers)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +77,10 @@ func Write(ctx context.Context, w io.Writer, folder fs.FS, spec *Spec) (*Result,
 		z.abort()
 		return nil, err
 	}
-	return &Result{DiffID: cas.Digest("sha256:" + hex.EncodeToString(diff.Sum(nil))), TarSize: count.n}, nil
+	return &Result{DiffID: digestOf(diff), TarSize: count.n}, nil
 }
 
-// WriteTar is Write without the gzip.
+// WriteTar is Write without the compression.
 func WriteTar(ctx context.Context, w io.Writer, folder fs.FS, spec *Spec) error {
 	entries, err := plan(spec)
 	if err != nil {

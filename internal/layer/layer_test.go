@@ -2,6 +2,7 @@ package layer
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"reflect"
 	"runtime"
 	"strings"
@@ -17,6 +19,8 @@ import (
 	"testing/fstest"
 
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/testenv"
 	"pgregory.net/rapid"
 )
 
@@ -41,6 +45,18 @@ func goldenSpec() (fstest.MapFS, *Spec) {
 	return folder, spec
 }
 
+// wordsSpec is 5 MiB of text, as the bytes of goldenSpec hardly compress: what compressors make of matches shows here.
+func wordsSpec() (fstest.MapFS, *Spec) {
+	var b bytes.Buffer
+	for x := uint32(1); b.Len() < 5<<20; {
+		x = x*1664525 + 1013904223
+		fmt.Fprintf(&b, "word%d ", (x>>20)*(x>>20)>>12)
+	}
+	size := int64(b.Len())
+	return fstest.MapFS{"words": &fstest.MapFile{Data: b.Bytes()}},
+		&Spec{WorkingDirectory: "/app", Time: DefaultTime, Files: []File{{Path: "words", Size: size, Time: DefaultTime}}}
+}
+
 type golden struct {
 	DiffID  cas.Digest `json:"diffId"`
 	TarSize int64      `json:"tarSize"`
@@ -51,7 +67,7 @@ type golden struct {
 func make1(t testing.TB, folder fstest.MapFS, spec *Spec) golden {
 	t.Helper()
 	var b bytes.Buffer
-	r, err := Write(context.Background(), &b, folder, spec)
+	r, err := Write(context.Background(), &b, folder, spec, runtime.GOMAXPROCS(0))
 	must(t, err)
 	return golden{r.DiffID, r.TarSize, cas.DigestOf(b.Bytes()), int64(b.Len())}
 }
@@ -61,10 +77,21 @@ func TestGoldenLayer(t *testing.T) {
 	got := map[string]golden{}
 	folder, spec := goldenSpec()
 	got["linux"] = make1(t, folder, spec)
-	spec.Level = 1
-	got["linux, level 1"] = make1(t, folder, spec)
-	spec.Level, spec.Windows, spec.UID, spec.WorkingDirectory = 0, true, 0, `C:\app\`
+	for _, level := range []int{1, 6} {
+		spec.Compression.Level = level
+		got[fmt.Sprintf("linux, level %d", level)] = make1(t, folder, spec)
+	}
+	spec.Compression = Compression{Algorithm: Zstd}
+	got["linux, zstd"] = make1(t, folder, spec)
+	spec.Compression = Compression{Algorithm: None}
+	got["linux, not compressed"] = make1(t, folder, spec)
+	spec.Compression, spec.Windows, spec.UID, spec.WorkingDirectory = Compression{}, true, 0, `C:\app\`
 	got["windows"] = make1(t, folder, spec)
+	folder, spec = wordsSpec()
+	for name, c := range compressions {
+		spec.Compression = c
+		got["words, "+name] = make1(t, folder, spec)
+	}
 	const file = "testdata/golden.json"
 	if *update {
 		data, err := json.MarshalIndent(got, "", "  ")
@@ -80,15 +107,77 @@ func TestGoldenLayer(t *testing.T) {
 	}
 }
 
+// compressions are one of each kind.
+var compressions = map[string]Compression{
+	"gzip": {}, "gzip 1": {Gzip, 1}, "zstd": {Zstd, 0}, "zstd 1": {Zstd, 1}, "zstd 7": {Zstd, 7}, "none": {None, 0},
+}
+
 func TestBytesDoNotDependOnCores(t *testing.T) {
-	folder, spec := goldenSpec()
-	want := make1(t, folder, spec)
+	folder, spec := wordsSpec() // of more than one block and one job
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for _, n := range []int{1, 2, 7} {
-		runtime.GOMAXPROCS(n)
-		for range 3 {
-			if got := make1(t, folder, spec); got != want {
-				t.Errorf("GOMAXPROCS %d: %+v, want %+v", n, got, want)
+	for name, c := range compressions {
+		spec.Compression = c
+		var want golden
+		for i, n := range []int{1, 2, 7} {
+			runtime.GOMAXPROCS(n)
+			got := make1(t, folder, spec)
+			if i == 0 {
+				want = got
+			}
+			if got != want {
+				t.Errorf("%s, %d cores: %+v, want %+v", name, n, got, want)
+			}
+		}
+	}
+}
+
+// Other implementations read each compression, to the tar that was written.
+func TestCompressionsAreReadByOthers(t *testing.T) {
+	testenv.Require(t, "gzip", "zstd")
+	folder, spec := goldenSpec()
+	var tar bytes.Buffer
+	must(t, WriteTar(context.Background(), &tar, folder, spec))
+	for name, c := range compressions {
+		spec.Compression = c
+		var b bytes.Buffer
+		_, err := Write(context.Background(), &b, folder, spec, 3)
+		must(t, err)
+		got := b.Bytes()
+		if c.Algorithm != None {
+			cmd := exec.Command(cmp.Or(c.Algorithm, Gzip), "-dc")
+			cmd.Stdin = &b
+			got, err = cmd.Output()
+			must(t, err)
+		}
+		if !bytes.Equal(got, tar.Bytes()) {
+			t.Errorf("%s: read back %d bytes, want the tar's %d", name, len(got), tar.Len())
+		}
+	}
+}
+
+func TestUnknownCompression(t *testing.T) {
+	folder, spec := goldenSpec()
+	for _, c := range []Compression{{"xz", 0}, {Gzip, 10}, {Gzip, -1}, {"", 10}, {Zstd, 23}, {None, 1}} {
+		spec.Compression = c
+		if _, err := Write(context.Background(), io.Discard, folder, spec, 1); err == nil {
+			t.Errorf("%+v: no error", c)
+		}
+		if _, err := Key(spec, "m"); err == nil {
+			t.Errorf("%+v: no error of Key", c)
+		}
+	}
+}
+
+func TestMediaType(t *testing.T) {
+	for c, want := range map[Compression][2]string{
+		{}:        {image.DockerLayerGzip, image.OCILayerGzip},
+		{Gzip, 3}: {image.DockerLayerGzip, image.OCILayerGzip},
+		{None, 0}: {image.DockerLayerTar, image.OCILayerTar},
+		{Zstd, 0}: {"", image.OCILayerZstd},
+	} {
+		for i, format := range []string{image.FormatDocker, image.FormatOCI} {
+			if got, ok := c.MediaType(format); ok != (want[i] != "") || ok && got != want[i] {
+				t.Errorf("%+v in %s: %q, %t, want %q", c, format, got, ok, want[i])
 			}
 		}
 	}
@@ -101,7 +190,7 @@ func TestGzipDoesNotDependOnWrites(t *testing.T) {
 	}
 	compress := func(step int) []byte {
 		var b bytes.Buffer
-		z, err := newCompressor(&b, DefaultLevel)
+		z, err := newGzip(&b, DefaultGzipLevel, 2)
 		must(t, err)
 		for rest := data; len(rest) > 0; rest = rest[min(step, len(rest)):] {
 			_, err := z.Write(rest[:min(step, len(rest))])
@@ -232,9 +321,12 @@ func (s *brokenSink) Write(p []byte) (int, error) {
 
 func TestErrorsOfTheSinkComeBack(t *testing.T) {
 	folder, spec := goldenSpec()
-	for _, room := range []int{0, 5, 10, 1000, BlockSize} {
-		if _, err := Write(context.Background(), &brokenSink{room}, folder, spec); !errors.Is(err, errFull) {
-			t.Errorf("room for %d bytes: error %v", room, err)
+	for name, c := range compressions {
+		spec.Compression = c
+		for _, room := range []int{0, 5, 10, 1000, BlockSize} {
+			if _, err := Write(context.Background(), &brokenSink{room}, folder, spec, 2); !errors.Is(err, errFull) {
+				t.Errorf("%s, room for %d bytes: error %v", name, room, err)
+			}
 		}
 	}
 }
@@ -243,15 +335,18 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	folder, spec := goldenSpec()
-	if _, err := Write(ctx, io.Discard, folder, spec); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+	for name, c := range compressions {
+		spec.Compression = c
+		if _, err := Write(ctx, io.Discard, folder, spec, 2); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 
 func TestSamePathTwice(t *testing.T) {
 	folder, spec := goldenSpec()
 	spec.Files = append(spec.Files, spec.Files[0])
-	_, err := Write(context.Background(), io.Discard, folder, spec)
+	_, err := Write(context.Background(), io.Discard, folder, spec, 2)
 	wantCode(t, err, "GANTRY1005")
 	if want := fmt.Sprintf("%q", "app/"+spec.Files[0].Path); !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v does not name %s", err, want)

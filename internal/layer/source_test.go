@@ -75,7 +75,7 @@ func TestFileThatChanges(t *testing.T) {
 				}
 				return nil
 			}}
-			_, err := Write(context.Background(), io.Discard, folder, &Spec{WorkingDirectory: "/app", Files: files})
+			_, err := Write(context.Background(), io.Discard, folder, &Spec{WorkingDirectory: "/app", Files: files}, 2)
 			if tt.code == "" {
 				must(t, err)
 				return

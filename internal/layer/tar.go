@@ -15,6 +15,9 @@ const (
 	maxOctalSize = 1 << 33
 	// maxOctalID is the first owner that seven octal digits cannot hold.
 	maxOctalID = 1 << 21
+	// entryMode and entryGID are those of each entry.
+	entryMode = 0o755
+	entryGID  = 0
 	// paxName is the name of every pax header. The SDK 11 uses the same; that of others holds a process id.
 	paxName = "./PaxHeaders/."
 )
@@ -32,6 +35,14 @@ type Entry struct {
 	UID int64
 	// Security is the Windows security descriptor, or empty.
 	Security string
+}
+
+// kind is the type flag.
+func (e *Entry) kind() byte {
+	if e.Dir {
+		return '5'
+	}
+	return '0'
 }
 
 // ErrTarUse says that the calls of a TarWriter do not fit together: a fault of the caller.
@@ -77,11 +88,7 @@ func (t *TarWriter) Header(e *Entry) error {
 			return err
 		}
 	}
-	kind := byte('0')
-	if e.Dir {
-		kind = '5'
-	}
-	b := header(fields{name: name, prefix: prefix, mode: 0o755, uid: uid, size: size, time: e.Time, kind: kind})
+	b := header(fields{name: name, prefix: prefix, mode: entryMode, uid: uid, size: size, time: e.Time, kind: e.kind()})
 	if _, err := t.w.Write(b[:]); err != nil {
 		return err
 	}
@@ -184,7 +191,7 @@ func header(f fields) [blockSize]byte {
 	copy(b[0:100], f.name)
 	octal(b[100:108], f.mode)
 	octal(b[108:116], f.uid)
-	octal(b[116:124], 0)
+	octal(b[116:124], entryGID)
 	octal(b[124:136], f.size)
 	octal(b[136:148], f.time)
 	copy(b[148:156], "        ")

@@ -34,6 +34,12 @@ type Oracle struct {
 	Name       registry.Name // for messages
 	Log        *slog.Logger
 	Parallel   int // questions at once, at least 1
+	// Answers are what the repository said in this build of tags; those are not asked for again. An empty descriptor says that the tag
+	// names nothing.
+	Answers map[string]registry.Descriptor
+	// Changed says that no tag is likely to name the image. The digest is then asked for side by side with the tags: that saves a round
+	// trip, and costs a request when it is wrong.
+	Changed bool
 }
 
 // Exists says what a tag or digest of the repository names: nothing (an empty digest) when it does not exist, or when that cannot be
@@ -80,8 +86,9 @@ func unknowable(err error) (reason string, unknown bool) {
 
 // Tag is what a tag names. Digest is empty when it names nothing, or when that is not known.
 type Tag struct {
-	Name   string
-	Digest cas.Digest
+	Name      string
+	Digest    cas.Digest
+	MediaType string
 }
 
 // Finding is what the destination has of an image.
@@ -99,11 +106,19 @@ type Finding struct {
 // request, and one that is not there two.
 func (o Oracle) Look(ctx context.Context, want image.Descriptor, tags []string) (Finding, error) {
 	f := Finding{Tags: make([]Tag, len(tags))}
+	var digest *registry.Descriptor
 	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(max(o.Parallel, 1))
 	for i, t := range tags {
 		group.Go(func() (err error) {
 			f.Tags[i], err = o.askTag(asking, t, want)
+			return err
+		})
+	}
+	if o.Changed {
+		group.Go(func() error {
+			d, err := o.Exists(asking, string(want.Digest))
+			digest = &d
 			return err
 		})
 	}
@@ -116,11 +131,14 @@ func (o Oracle) Look(ctx context.Context, want image.Descriptor, tags []string) 
 			return f, nil
 		}
 	}
-	d, err := o.Exists(ctx, string(want.Digest))
-	if err != nil {
-		return f, err
+	if digest == nil {
+		d, err := o.Exists(ctx, string(want.Digest))
+		if err != nil {
+			return f, err
+		}
+		digest = &d
 	}
-	f.Present = d.Digest == want.Digest && d.MediaType == want.MediaType
+	f.Present = digest.Digest == want.Digest && digest.MediaType == want.MediaType
 	f.Reason = map[bool]string{
 		true:  "the destination has the manifest",
 		false: "the destination does not have the manifest",
@@ -128,13 +146,33 @@ func (o Oracle) Look(ctx context.Context, want image.Descriptor, tags []string) 
 	return f, nil
 }
 
+// Tags finds out what tags name, side by side, for an image that is not known yet.
+func (o Oracle) Tags(ctx context.Context, tags []string) ([]Tag, error) {
+	out := make([]Tag, len(tags))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(o.Parallel, 1))
+	for i, t := range tags {
+		group.Go(func() (err error) {
+			out[i], err = o.askTag(ctx, t, image.Descriptor{})
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
 // askTag finds out what a tag names. A digest with another media type than the image's is not taken for the image.
 func (o Oracle) askTag(ctx context.Context, tag string, want image.Descriptor) (Tag, error) {
-	d, err := o.Exists(ctx, tag)
-	if err != nil || d.Digest == want.Digest && d.MediaType != want.MediaType {
-		return Tag{Name: tag}, err
+	d, answered := o.Answers[tag]
+	if !answered {
+		var err error
+		if d, err = o.Exists(ctx, tag); err != nil {
+			return Tag{Name: tag}, err
+		}
 	}
-	return Tag{Name: tag, Digest: d.Digest}, nil
+	if d.Digest == want.Digest && d.MediaType != want.MediaType {
+		return Tag{Name: tag}, nil
+	}
+	return Tag{Name: tag, Digest: d.Digest, MediaType: d.MediaType}, nil
 }
 
 // MissingBlobs are those blobs of which the registry does not give the first byte, and those that the account may not read (of which

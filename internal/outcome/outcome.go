@@ -92,6 +92,8 @@ type Result struct {
 	Tags   []Tag  `json:"tags"`
 	Blobs  Blobs  `json:"blobs"`
 	Key    *Key   `json:"key,omitempty"`
+	// CacheTag is the tag that every push moves for the sake of the next; it is none of Tags.
+	CacheTag *Tag `json:"cacheTag,omitempty"`
 	// Platforms are the images of an index that were asked about, as this run found or pushed them.
 	Platforms []Platform `json:"platforms,omitempty"`
 	// PlatformTags are the tags of those images.

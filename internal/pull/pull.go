@@ -30,7 +30,7 @@ type Blobs interface {
 // Manifest returns the manifest or index with a digest. Its media type is what the document says of itself: with its bytes
 // proved, no header can say more.
 func Manifest(ctx context.Context, store *cas.Store, from Manifests, d cas.Digest, log *slog.Logger) (*registry.Manifest, error) {
-	if body, ok := stored(store, d, log); ok {
+	if body, ok := Stored(store, d, log); ok {
 		return &registry.Manifest{MediaType: image.Sniff(body), Digest: d, Body: body}, nil
 	}
 	m, err := from.Manifest(ctx, string(d))
@@ -56,7 +56,7 @@ func Small(ctx context.Context, store *cas.Store, from Blobs, desc image.Descrip
 		return nil, diag.New(diag.InvalidBaseManifest, fmt.Sprintf("the blob %s is announced with %d bytes, more than %d", desc.Digest, desc.Size, limit),
 			"use another base image")
 	}
-	body, ok := stored(store, desc.Digest, log)
+	body, ok := Stored(store, desc.Digest, log)
 	if !ok {
 		if err := fetch(ctx, store, from, desc); err != nil {
 			return nil, err
@@ -97,8 +97,8 @@ func fetch(ctx context.Context, store *cas.Store, from Blobs, desc image.Descrip
 	return store.Put(ctx, desc.Digest, r)
 }
 
-// stored returns a small blob that the store has and that is whole.
-func stored(store *cas.Store, d cas.Digest, log *slog.Logger) ([]byte, bool) {
+// Stored returns a small blob that the store has and that is whole.
+func Stored(store *cas.Store, d cas.Digest, log *slog.Logger) ([]byte, bool) {
 	body, err := store.ReadAll(d)
 	if err != nil {
 		if !errors.Is(err, cas.ErrNotFound) {

@@ -31,15 +31,19 @@ type Response struct {
 	Annotations map[string]string `json:"annotations"`
 	// Created is the image's creation time, RFC 3339.
 	Created string `json:"created"`
+	// InputDigest is the digest of everything that the stage read: the same digest, the same configuration.
+	InputDigest cas.Digest `json:"inputDigest"`
 }
 
 // Deps are what the stage needs. Source returns the base's repository and is asked only when the base's configuration is no longer
-// in the store. Warn says a coded warning; nil says it to Log.
+// in the store, and an earlier image was not made of the same input: Recall says that, nil means that there is nobody to ask. Warn says
+// a coded warning; nil says it to Log.
 type Deps struct {
 	Source func(registry.Name, registry.Mode) pull.Blobs
 	Store  *cas.Store
 	Log    *slog.Logger
 	Warn   func(code diag.Code, text string)
+	Recall func(context.Context) (*tasks.Recalled, error)
 }
 
 func (d Deps) warn(code diag.Code, text string) {
@@ -51,13 +55,37 @@ func (d Deps) warn(code diag.Code, text string) {
 }
 
 // Run computes the configuration. Errors are CONTAINER2016 and 2017 for ports, 2021 and 2024 to 2028 for the entrypoint, GANTRY2003 for the
-// base's configuration, and those of the registry.
+// base's configuration, GANTRY2006 when the policy does not let it be fetched, and those of the registry.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	base, in, err := tasks.ReadBase(req.SelectBasePath)
 	if err != nil {
 		return nil, err
 	}
-	from := d.Source(registry.Name{Registry: base.Registry, Repository: base.Repository}, registry.PullMode(base.Registry, req.OutputRegistry))
+	created, _, err := createdAt(req.SourceDateEpoch, base.Created)
+	if err != nil {
+		return nil, err
+	}
+	resp := &Response{
+		ResponseHeader: tasks.ResponseHeader{Inputs: []tasks.FileDigest{in}},
+		Annotations:    annotations(req, base),
+		Created:        created,
+		InputDigest:    inputDigest(req, base),
+	}
+	if resp.Config, err = recalled(ctx, d, base, resp.InputDigest); resp.Config == nil && err == nil {
+		resp.Config, err = compute(ctx, d, req, base)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// compute makes the configuration from the base's.
+func compute(ctx context.Context, d Deps, req *Request, base *tasks.Base) (tasks.ImageConfig, error) {
+	from, err := source(d, req, base)
+	if err != nil {
+		return nil, err
+	}
 	body, err := pull.Small(ctx, d.Store, from, base.Config, image.MaxConfigBytes, d.Log)
 	if err != nil {
 		return nil, err
@@ -70,16 +98,17 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	derived, err := config.Derive(ch)
-	if err != nil {
-		return nil, err
+	return config.Derive(ch)
+}
+
+// source is the base's repository as far as the policy lets it be asked.
+func source(d Deps, req *Request, base *tasks.Base) (pull.Blobs, error) {
+	name := registry.Name{Registry: base.Registry, Repository: base.Repository}
+	policy, err := pull.ParsePolicy(req.PullPolicy)
+	if err != nil || policy == pull.Never {
+		return pull.Offline{Name: name}, err
 	}
-	return &Response{
-		ResponseHeader: tasks.ResponseHeader{Inputs: []tasks.FileDigest{in}},
-		Config:         derived,
-		Annotations:    annotations(req, base),
-		Created:        ch.Created,
-	}, nil
+	return d.Source(name, registry.PullMode(base.Registry, req.OutputRegistry)), nil
 }
 
 // changes are what the request asks for on top of the base.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/tasks"
 )
 
@@ -51,6 +52,10 @@ type Request struct {
 	DefaultArgs           []string `json:"defaultArgs"`
 	// SourceDateEpoch is SOURCE_DATE_EPOCH: seconds since 1970 in digits; empty means none.
 	SourceDateEpoch string `json:"sourceDateEpoch"`
+	// RecallRequestPath is a request of recall, for what an earlier image has; empty means that none is asked for.
+	RecallRequestPath string `json:"recallRequestPath,omitempty"`
+	// PullPolicy is as in resolve-base. With never, a configuration of the base that the store lacks is GANTRY2006.
+	PullPolicy string `json:"pullPolicy,omitempty"`
 }
 
 // Validate returns all problems of the request: GANTRY1005, GANTRY1010 for control characters, GANTRY3001 for the epoch.
@@ -60,6 +65,9 @@ func (r *Request) Validate() error {
 		errs = append(errs, diag.New(diag.InvalidValue, "selectBasePath is missing", "name the response of select-base"))
 	}
 	if _, _, err := image.ParseEpoch(r.SourceDateEpoch); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := pull.ParsePolicy(r.PullPolicy); err != nil {
 		errs = append(errs, err)
 	}
 	for _, l := range slices.Concat(r.Labels, r.UserLabels) {

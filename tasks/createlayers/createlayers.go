@@ -1,28 +1,48 @@
-// Package createlayers is the stage that writes the app's layers: it reads the files of a file list, groups them into layers by
-// where they come from, and puts each layer's blob into the content store. The bytes of a layer are those of package
-// internal/layer.
+// Package createlayers is the stage that provides the app's layers: it reads a file list, groups the files into layers by where they
+// come from, and takes each layer from where it is known or puts its blob into the content store. The bytes of a layer are those of
+// package internal/layer.
 //
-// With layers "auto" there are up to four, lowest first: the .NET runtime of a self-contained app, packages, referenced
-// projects, and the app, which is always there. What changes least lies lowest and keeps its digest. The static web files
-// (wwwroot) are all in the app layer, wherever they come from: their times count from the epoch or the base image's creation,
-// and a package layer must change with neither. With "single" there is one layer, as the SDK has it.
+// # Groups
+//
+// With layers "auto" the layers are, lowest first: what changes least lies lowest and keeps its digest.
+//
+//   - runtime: the .NET runtime of a self-contained app
+//   - packages-1 to packages-4: the files of packages that publish 256 KiB or more. A package's name alone says which of the four: the
+//     first byte of the SHA-256 of its lower-case id, modulo 4. So a package that is added, removed or updated moves no other.
+//   - packages: the files of all smaller packages, and of those without a name
+//   - projects: referenced projects
+//   - the layers of Request.OwnLayers, in their order: a file is in the first whose globs match it, wherever it comes from
+//   - app: the rest. This layer is always there.
+//
+// With "single" all of these but the own layers are the app layer, as the SDK has it.
+//
+// The static web files (wwwroot) are in the app layer, wherever they come from, unless an own layer has them: their times count from the
+// epoch or the base image's creation, and a package layer must change with neither. The list of static web endpoints is always in the
+// app layer, and agrees with these times. The epoch is the time of the app layer alone.
 //
 // Each layer has the working directory and the folders that its files are in; folders without files are in the app layer. No
 // file is in two layers.
+//
+// # Where a layer comes from
+//
+// A layer's key (layer.Key) is computed from the file list alone. The layer is then, in this order:
+//
+//  1. taken from the content store, when this machine made a layer of that key before and the store still has its blob;
+//  2. taken from an earlier image in a registry that says the same key, without its blob. The registry is asked when that costs nothing
+//     or saves the work on 4 MiB of files;
+//  3. made. Each file is proved to have the content that the list says, so that a layer always is what its key says.
+//
+// The response is the same in all three cases.
 package createlayers
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"runtime"
-	"slices"
 
 	"github.com/gantry-build/gantry/internal/cas"
-	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/layer"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/tasks"
-	"golang.org/x/sync/errgroup"
 )
 
 // Stage is the stage's name.
@@ -45,14 +65,23 @@ type Request struct {
 	WorkingDirectory string `json:"workingDirectory"`
 	// Layers is LayersAuto or LayersSingle; empty is LayersAuto.
 	Layers string `json:"layers,omitempty"`
-	// CompressionLevel is that of the gzip, 1 to 9; left out it is layer.DefaultLevel.
+	// Compression is gzip, zstd or none; empty is gzip. zstd is for images in OCI format only.
+	Compression string `json:"compression,omitempty"`
+	// CompressionLevel is 1 (fast) to 9 (small) for gzip, 1 to 22 for zstd; left out it is the default of package layer. There is none for
+	// none.
 	CompressionLevel *int `json:"compressionLevel,omitempty"`
+	// OwnLayers are layers that take their files before all others, lowest first.
+	OwnLayers []OwnLayer `json:"ownLayers,omitempty"`
+	// TrustLayerKeys set to false takes no layer from a registry: what this machine has not made is made, and compared with what is there.
+	TrustLayerKeys *bool `json:"trustLayerKeys,omitempty"`
 	// SourceDateEpoch is the value of SOURCE_DATE_EPOCH, empty for none: decimal digits alone, else GANTRY3001. The SDK 11 takes
 	// the clock without a word where the value is anything else; Gantry is strict.
 	SourceDateEpoch string `json:"sourceDateEpoch,omitempty"`
 	// User is ContainerUser. A number owns the files (the SDK 10 does so too); anything else leaves them to root. Windows
 	// layers have no owner.
 	User string `json:"user,omitempty"`
+	// RecallRequestPath is a request of recall, for what an earlier image has; empty means that none is asked for.
+	RecallRequestPath string `json:"recallRequestPath,omitempty"`
 }
 
 // Response is the stage's response.
@@ -62,8 +91,10 @@ type Response struct {
 	Layers []tasks.Layer `json:"layers"`
 }
 
-// Store takes the layers' blobs.
+// Store has the layers' blobs.
 type Store interface {
+	// Size is the size in bytes of a blob; an error says that the store does not have it.
+	Size(cas.Digest) (int64, error)
 	// Create begins a blob.
 	Create() (*cas.Writer, error)
 }
@@ -71,15 +102,27 @@ type Store interface {
 // Deps are what the stage needs from outside.
 type Deps struct {
 	Store Store
+	// Records say which layer a key stands for; nil means none.
+	Records *records.Records
 	// Log may be nil.
 	Log *slog.Logger
+	// Recall says what an earlier image has; nil means none. RecallCheap says that it was asked in this build already.
+	Recall      func(context.Context) (*tasks.Recalled, error)
+	RecallCheap bool
+	// BlobsNeeded says that the store is to have every layer's blob at the end, whatever a registry has.
+	BlobsNeeded bool
+	// Made is told of each layer as soon as it is taken or made, in any order and from several goroutines at once; may be nil.
+	Made func(tasks.Layer)
 }
 
-// Run writes the layers. Codes: GANTRY1005 to 1010 (request and documents), GANTRY3001 (epoch), GANTRY4002 to 4004 (files),
-// GANTRY4009 (store).
+// Run provides the layers. Codes: GANTRY1005 to 1010 (request and documents), GANTRY3001 (epoch), GANTRY4002 to 4004 (files),
+// GANTRY4009 (store), GANTRY4013 (own layers), GANTRY4014 (zstd in Docker format).
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
 	}
 	in, err := readInputs(req)
 	if err != nil {
@@ -90,11 +133,12 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		return nil, err
 	}
 	defer folder.Close()
-	groups, err := plan(ctx, d, folder, req, in)
+	groups, err := plan(ctx, d.Log, folder, req, in)
 	if err != nil {
 		return nil, err
 	}
-	layers, err := writeAll(ctx, d, folder, in, groups)
+	p := provider{Deps: d, folder: folder, trust: req.TrustLayerKeys == nil || *req.TrustLayerKeys}
+	layers, err := p.provide(ctx, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -106,60 +150,4 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		resp.Outputs = append(resp.Outputs, tasks.Output{Digest: l.Descriptor.Digest, Size: l.Descriptor.Size})
 	}
 	return resp, nil
-}
-
-// writeAll writes the layers side by side. The error is that of the lowest layer that has one of its own.
-func writeAll(ctx context.Context, d Deps, folder *layer.Folder, in *inputs, groups []*group) ([]tasks.Layer, error) {
-	layers := make([]tasks.Layer, len(groups))
-	errs := make([]error, len(groups))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, group := range groups {
-		g.Go(func() error {
-			layers[i], errs[i] = writeLayer(gctx, d, folder, in, group)
-			return errs[i]
-		})
-	}
-	if err := g.Wait(); err != nil {
-		if i := slices.IndexFunc(errs, func(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }); i >= 0 {
-			return nil, errs[i]
-		}
-		return nil, err
-	}
-	return layers, nil
-}
-
-func writeLayer(ctx context.Context, d Deps, folder *layer.Folder, in *inputs, g *group) (tasks.Layer, error) {
-	w, err := d.Store.Create()
-	if err != nil {
-		return tasks.Layer{}, err
-	}
-	defer w.Discard()
-	made, err := layer.Write(ctx, w, folder, &g.spec)
-	if err != nil {
-		return tasks.Layer{}, err
-	}
-	size := w.Size()
-	digest, err := w.Commit()
-	if err != nil {
-		return tasks.Layer{}, err
-	}
-	if d.Log != nil {
-		d.Log.Info("made layer "+g.name, "stage", Stage, "digest", string(digest), "bytes", size, "tarBytes", made.TarSize, "files", len(g.spec.Files))
-	}
-	return tasks.Layer{
-		Name:       g.name,
-		Descriptor: tasks.Descriptor{MediaType: mediaType(in.base.Format), Digest: digest, Size: size},
-		DiffID:     made.DiffID,
-		Files:      len(g.spec.Files),
-		CreatedBy:  "gantry " + Stage + ": " + g.name,
-	}, nil
-}
-
-// mediaType is that of a gzip layer in a format (Docker image manifest version 2, schema 2; OCI image-spec, layer.md).
-func mediaType(format string) string {
-	if format == tasks.FormatOCI {
-		return image.OCILayerGzip
-	}
-	return image.DockerLayerGzip
 }

@@ -258,11 +258,30 @@ func TestCancelled(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	level := 10
-	r := &Request{Layers: "many", CompressionLevel: &level, SourceDateEpoch: "1.5"}
+	r := &Request{Layers: "many", CompressionLevel: &level, SourceDateEpoch: "1.5", OwnLayers: []OwnLayer{{}}}
 	wantError(t, r.Validate(), diag.InvalidValue, "selectBasePath is missing", "fileListPath is missing", "workingDirectory is missing", `layers is "many"`,
-		"compressionLevel is 10", "SOURCE_DATE_EPOCH")
+		"compressionLevel is 10", "SOURCE_DATE_EPOCH", "ownLayers[0] has no name")
 	r = &Request{SelectBasePath: "a", FileListPath: "b", WorkingDirectory: "/a\nb"}
 	wantError(t, r.Validate(), diag.ControlCharacter, `workingDirectory "/a\nb"`)
 	r.WorkingDirectory = "/app"
 	must(t, r.Validate())
+	for _, tt := range []struct {
+		compression string
+		level       int
+		says        string
+	}{
+		{"xz", 1, `compression is "xz"`},
+		{"gzip", 0, "use 1 (fast) to 9"},
+		{"zstd", 23, "use 1 (fast) to 22"},
+		{"none", 1, "compression is none"},
+		{"", 9, ""},
+		{"zstd", 22, ""},
+	} {
+		r.Compression, r.CompressionLevel = tt.compression, &tt.level
+		if err := r.Validate(); tt.says == "" {
+			must(t, err)
+		} else {
+			wantError(t, err, diag.InvalidValue, tt.says)
+		}
+	}
 }

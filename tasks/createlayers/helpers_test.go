@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -92,7 +94,7 @@ func (a *app) list(t testing.TB, edit ...func([]tasks.FileEntry) []tasks.FileEnt
 		rel, _ := filepath.Rel(a.dir, path)
 		e := tasks.FileEntry{Path: filepath.ToSlash(rel), Type: tasks.TypeDirectory}
 		if !fi.IsDir() {
-			e = tasks.FileEntry{Path: e.Path, Type: tasks.TypeFile, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Origin: appFiles[e.Path]}
+			e = tasks.FileEntry{Path: e.Path, Type: tasks.TypeFile, Size: fi.Size(), Origin: appFiles[e.Path], Digest: fileDigest(t, path)}
 		}
 		files = append(files, e)
 		return nil
@@ -102,6 +104,17 @@ func (a *app) list(t testing.TB, edit ...func([]tasks.FileEntry) []tasks.FileEnt
 		files = f(files)
 	}
 	document(t, filepath.Join(a.docs, "scan.json"), &fileList{header("scan"), a.dir, files})
+}
+
+func fileDigest(t testing.TB, path string) cas.Digest {
+	t.Helper()
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	must(t, err)
+	return cas.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
 func header(stage string) tasks.ResponseHeader {
@@ -123,17 +136,29 @@ func (a *app) request() *Request {
 	}
 }
 
-func (a *app) tryRun(t testing.TB, edit func(*Request)) (*Response, error) {
+// document writes the response of select-base.
+func (a *app) document(t testing.TB) {
 	t.Helper()
 	document(t, filepath.Join(a.docs, "base.json"), &struct {
 		tasks.ResponseHeader
 		Base tasks.Base `json:"base"`
 	}{header("select-base"), a.base})
+}
+
+func (a *app) tryRun(t testing.TB, edit func(*Request)) (*Response, error) {
+	t.Helper()
+	return a.tryDeps(t, Deps{Store: a.store}, edit)
+}
+
+// tryDeps runs the stage with other dependencies.
+func (a *app) tryDeps(t testing.TB, d Deps, edit func(*Request)) (*Response, error) {
+	t.Helper()
+	a.document(t)
 	req := a.request()
 	if edit != nil {
 		edit(req)
 	}
-	return Run(context.Background(), Deps{Store: a.store}, req)
+	return Run(context.Background(), d, req)
 }
 
 func (a *app) run(t testing.TB, edit func(*Request)) *Response {

@@ -2,100 +2,182 @@ package createlayers
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"path"
 	"strconv"
 	"strings"
 
+	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/layer"
 	"github.com/gantry-build/gantry/tasks"
 )
 
-// group is one layer to be made.
+// Names of the layers that are not the user's own; see also packageLayer.
+const (
+	runtimeGroup  = "runtime"
+	packagesGroup = "packages"
+	projectsGroup = "projects"
+	appGroup      = "app"
+)
+
+// group is one layer to be provided.
 type group struct {
-	name string
-	spec layer.Spec
+	name      string
+	spec      layer.Spec
+	mediaType string
+	key       cas.Digest
 }
 
-// groupNames are the layers of LayersAuto, lowest first, and the origins in them.
-var groupNames = []struct{ name, origin string }{
-	{"runtime", tasks.OriginRuntime},
-	{"packages", tasks.OriginPackage},
-	{"projects", tasks.OriginProject},
-	{appGroup, tasks.OriginApp},
+// content is the number of bytes of the files.
+func (g *group) content() int64 {
+	var n int64
+	for i := range g.spec.Files {
+		n += g.spec.Files[i].Size
+	}
+	return n
 }
 
-const appGroup = "app"
-
-// plan groups the files and settles the time of each.
-func plan(ctx context.Context, d Deps, folder *layer.Folder, req *Request, in *inputs) ([]*group, error) {
+// plan groups the files, settles the time of each and names each layer's key. Groups without files are left out, but for the app's.
+func plan(ctx context.Context, log *slog.Logger, folder *layer.Folder, req *Request, in *inputs) ([]*group, error) {
 	epoch, err := parseEpoch(req.SourceDateEpoch)
 	if err != nil {
 		return nil, err
 	}
-	single := req.Layers == LayersSingle
-	byOrigin := map[string]*group{}
-	for _, n := range groupNames {
-		g := &group{name: n.name, spec: layer.Spec{
+	groups, err := newGroups(req, in, epoch)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]*group, len(groups))
+	for _, g := range groups {
+		byName[g.name] = g
+	}
+	t0 := layer.StaticBase(epoch, in.base.Created)
+	choose := chooser(req, in.files)
+	times := map[string]int64{}
+	for _, f := range in.files {
+		if f.Type == tasks.TypeDirectory {
+			continue
+		}
+		g := byName[choose(&f)]
+		file := layer.File{Path: f.Path, Size: f.Size, Digest: f.Digest, Time: g.spec.Time}
+		if file.Digest == "" { // not a list that scan wrote
+			if file.Digest, err = layer.Digest(ctx, folder, &file); err != nil {
+				return nil, err
+			}
+		}
+		if layer.IsStatic(f.Path) {
+			file.Time = layer.StaticTime(t0, file.Digest)
+			times[strings.TrimPrefix(f.Path, layer.StaticFolder)] = file.Time
+		}
+		g.spec.Files = append(g.spec.Files, file)
+	}
+	app := byName[appGroup]
+	app.spec.Folders = emptyFolders(in.files)
+	if err := rewriteEndpoints(ctx, log, folder, app, times, layer.StaticStart(t0)); err != nil {
+		return nil, err
+	}
+	return keyed(log, req, groups)
+}
+
+// newGroups returns all groups that there may be, lowest first and without files.
+func newGroups(req *Request, in *inputs, epoch *int64) ([]*group, error) {
+	compression := layer.Compression{Algorithm: req.Compression}
+	if req.CompressionLevel != nil {
+		compression.Level = *req.CompressionLevel
+	}
+	mediaType, ok := compression.MediaType(in.base.Format)
+	if !ok {
+		return nil, diag.New(diag.ZstdImage, "the image is in Docker format, which does not know layers with zstd",
+			"set ContainerImageFormat to OCI, or GantryCompression to gzip")
+	}
+	var groups []*group
+	for _, name := range groupNames(req.OwnLayers) {
+		g := &group{name: name, mediaType: mediaType, spec: layer.Spec{
 			WorkingDirectory: req.WorkingDirectory,
 			Windows:          in.base.Windows(),
 			Time:             layer.DefaultTime,
+			Compression:      compression,
 		}}
-		if n.name == appGroup && epoch != nil {
+		if name == appGroup && epoch != nil {
 			g.spec.Time = *epoch
 		}
 		if !g.spec.Windows {
 			g.spec.UID = owner(req.User)
 		}
-		if req.CompressionLevel != nil {
-			g.spec.Level = *req.CompressionLevel
-		}
-		byOrigin[n.origin] = g
-	}
-	app := byOrigin[tasks.OriginApp]
-	for _, f := range in.files {
-		if f.Type == tasks.TypeDirectory {
-			continue
-		}
-		g := byOrigin[f.Origin]
-		if g == nil || single || layer.IsStatic(f.Path) || layer.IsEndpoints(f.Path) {
-			g = app
-		}
-		g.spec.Files = append(g.spec.Files, layer.File{Path: f.Path, Size: f.Size, ModTime: f.ModTime, Digest: f.Digest, Time: g.spec.Time})
-	}
-	app.spec.Folders = emptyFolders(in.files)
-	if err := staticFiles(ctx, d, folder, app, layer.StaticBase(epoch, in.base.Created)); err != nil {
-		return nil, err
-	}
-	var groups []*group
-	for _, n := range groupNames {
-		if g := byOrigin[n.origin]; g == app || len(g.spec.Files) > 0 {
-			groups = append(groups, g)
-		}
+		groups = append(groups, g)
 	}
 	return groups, nil
 }
 
-// staticFiles gives the static files of the app their times, which need their content, and writes the same times into the
-// endpoint list. These files are read twice; that their content is the same the second time is proved by its digest.
-func staticFiles(ctx context.Context, d Deps, folder *layer.Folder, app *group, t0 int64) error {
-	times := map[string]int64{}
-	for i := range app.spec.Files {
-		f := &app.spec.Files[i]
-		if !layer.IsStatic(f.Path) {
+// groupNames are the names of all layers that there may be, lowest first.
+func groupNames(own []OwnLayer) []string {
+	names := []string{runtimeGroup}
+	for i := range packageLayers {
+		names = append(names, packageLayerName(i))
+	}
+	names = append(names, packagesGroup, projectsGroup)
+	for _, o := range own {
+		names = append(names, o.Name)
+	}
+	return append(names, appGroup)
+}
+
+// chooser returns the function that names a file's layer.
+func chooser(req *Request, files []tasks.FileEntry) func(*tasks.FileEntry) string {
+	own := ownGlobs(req.OwnLayers)
+	sizes := packageSizes(files)
+	single := req.Layers == LayersSingle
+	return func(f *tasks.FileEntry) string {
+		if layer.IsEndpoints(f.Path) {
+			return appGroup
+		}
+		if name, ok := own.layer(f.Path); ok {
+			return name
+		}
+		if single || layer.IsStatic(f.Path) {
+			return appGroup
+		}
+		switch f.Origin {
+		case tasks.OriginRuntime:
+			return runtimeGroup
+		case tasks.OriginPackage:
+			return packageLayer(f.OriginName, sizes)
+		case tasks.OriginProject:
+			return projectsGroup
+		}
+		return appGroup
+	}
+}
+
+// keyed leaves out the groups without files and names the keys of the others.
+func keyed(log *slog.Logger, req *Request, groups []*group) ([]*group, error) {
+	var kept []*group
+	for _, g := range groups {
+		if g.name != appGroup && len(g.spec.Files) == 0 {
+			if req.owns(g.name) {
+				log.Info("no layer "+g.name+": none of its globs matches a published file", "stage", Stage)
+			}
 			continue
 		}
-		digest, err := layer.Digest(ctx, folder, f)
+		key, err := layer.Key(&g.spec, g.mediaType)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		f.Digest, f.Time = digest, layer.StaticTime(t0, digest)
-		times[strings.TrimPrefix(f.Path, layer.StaticFolder)] = f.Time
+		g.key = key
+		kept = append(kept, g)
 	}
+	return kept, nil
+}
+
+// rewriteEndpoints makes the dates of the endpoint list the times of the static files, which lie relative to their folder.
+func rewriteEndpoints(ctx context.Context, log *slog.Logger, folder *layer.Folder, app *group, times map[string]int64, none int64) error {
 	timeOf := func(asset string) int64 {
 		if t, ok := times[asset]; ok {
 			return t
 		}
-		return layer.StaticStart(t0) // no such file: any date will do that is the same in every build
+		return none // no such file: any date will do that is the same in every build
 	}
 	for i := range app.spec.Files {
 		f := &app.spec.Files[i]
@@ -107,11 +189,9 @@ func staticFiles(ctx context.Context, d Deps, folder *layer.Folder, app *group, 
 			return err
 		}
 		edited, err := layer.RewriteEndpoints(data, timeOf)
-		if err != nil {
-			edited = data // not ours to judge: the app gets what was published
-			if d.Log != nil {
-				d.Log.Info("kept as it is: "+f.Path, "stage", Stage, "reason", err.Error())
-			}
+		if err != nil { // not ours to judge: the app gets what was published
+			log.Info("kept as it is: "+f.Path, "stage", Stage, "reason", err.Error())
+			continue
 		}
 		f.Content = edited
 	}
@@ -135,6 +215,39 @@ func emptyFolders(files []tasks.FileEntry) []string {
 		}
 	}
 	return empty
+}
+
+// Packages are spread over packageLayers layers, but for those that publish less than smallPackage bytes.
+const (
+	packageLayers = 4
+	smallPackage  = 256 << 10
+)
+
+func packageLayerName(i int) string { return fmt.Sprintf("%s-%d", packagesGroup, i+1) }
+
+// packageSizes are the bytes that each package publishes, by its lower-case id.
+func packageSizes(files []tasks.FileEntry) map[string]int64 {
+	sizes := map[string]int64{}
+	for _, f := range files {
+		if f.Origin == tasks.OriginPackage {
+			sizes[strings.ToLower(f.OriginName)] += f.Size
+		}
+	}
+	return sizes
+}
+
+// packageLayer names the layer of a package's files. It looks at nothing but the package itself: another one that comes or goes must
+// not move it.
+func packageLayer(id string, sizes map[string]int64) string {
+	id = strings.ToLower(id)
+	if id == "" || sizes[id] < smallPackage {
+		return packagesGroup
+	}
+	first, err := strconv.ParseUint(cas.DigestOf([]byte(id)).Hex()[:2], 16, 8)
+	if err != nil {
+		panic(err) // a digest is hexadecimal digits
+	}
+	return packageLayerName(int(first) % packageLayers)
 }
 
 // owner returns the owner of the files for a ContainerUser: the number if it is one, else 0. The rule is that of the SDK 10,

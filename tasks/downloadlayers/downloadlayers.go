@@ -38,6 +38,8 @@ type Request struct {
 	// Registry and Repository are the destination.
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
+	// PullPolicy is as in resolve-base.
+	PullPolicy string `json:"pullPolicy,omitempty"`
 }
 
 // Validate returns all problems of the request.
@@ -46,7 +48,8 @@ func (r *Request) Validate() error {
 	if r.SelectBasePath == "" {
 		errs = append(errs, diag.New(diag.InvalidValue, "selectBasePath is missing", "name the response of select-base"))
 	}
-	return errors.Join(append(errs, registry.ParseRegistry(r.Registry), registry.ParseRepository(r.Repository))...)
+	_, policy := pull.ParsePolicy(r.PullPolicy)
+	return errors.Join(append(errs, registry.ParseRegistry(r.Registry), registry.ParseRepository(r.Repository), policy)...)
 }
 
 // Layer is a layer of the base and how the destination gets it.
@@ -78,8 +81,12 @@ type Deps struct {
 
 const defaultParallel = 4
 
-// Run fetches what is needed. Errors are those of the registries.
+// Run fetches what is needed. Errors are those of the registries, and GANTRY2006 for what the policy does not let it fetch.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
+	policy, err := pull.ParsePolicy(req.PullPolicy)
+	if err != nil {
+		return nil, err
+	}
 	base, in, err := tasks.ReadBase(req.SelectBasePath)
 	if err != nil {
 		return nil, err
@@ -88,6 +95,10 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		Deps: d,
 		dst:  registry.NewName(req.Registry, req.Repository),
 		src:  registry.NewName(base.Registry, base.Repository),
+	}
+	t.from = pull.Offline{Name: t.src}
+	if policy != pull.Never {
+		t.from = d.Repository(t.src, registry.ModePull)
 	}
 	resp := &Response{ResponseHeader: tasks.ResponseHeader{Inputs: []tasks.FileDigest{in}}, Layers: make([]Layer, len(base.Layers))}
 	group, ctx := errgroup.WithContext(ctx)
@@ -120,6 +131,7 @@ func limit(n int) int {
 type transfer struct {
 	Deps
 	dst, src registry.Name
+	from     pull.Blobs // src, as far as the policy lets it be asked
 }
 
 // layer makes one layer available.
@@ -143,7 +155,7 @@ func (t transfer) layer(ctx context.Context, l tasks.Descriptor) (string, error)
 
 func (t transfer) fetch(ctx context.Context, l tasks.Descriptor) error {
 	id := string(l.Digest)
-	from := counting{t.Repository(t.src, registry.ModePull), t.Progress, id}
+	from := counting{t.from, t.Progress, id}
 	t.Progress.Started(id, l.Size)
 	fetched, err := pull.Ensure(ctx, t.Store, from, l)
 	outcome := "downloaded"

@@ -8,6 +8,7 @@ import (
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks/push"
 )
@@ -23,6 +24,9 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 			return &readOnly{repository: b.env.Registry.Repository(n, m), name: n.Repository, log: b.env.Log}
 		},
 		Store:     b.env.Store,
+		Records:   records.Of(b.env.Store),
+		ReadOnly:  true,
+		BuildID:   b.env.BuildID,
 		Log:       slog.New(slog.DiscardHandler), // it would say that things were done
 		Progress:  progress.Discard{},
 		OutputDir: b.dir,

@@ -2,9 +2,11 @@ package publish
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/gantry-build/gantry/tasks"
+	"github.com/gantry-build/gantry/tasks/createlayers"
 )
 
 // parse reads the options that are texts with parts.
@@ -33,7 +35,27 @@ func (s *settings) parse() error {
 	if s.Layers != "" && s.Layers != "auto" && s.Layers != "single" {
 		return badOption(fmt.Sprintf("--layers %q is not auto or single", s.Layers), "leave it out for auto")
 	}
+	if s.CompressionLevel != "" {
+		level, err := strconv.Atoi(s.CompressionLevel)
+		if err != nil {
+			return badOption(fmt.Sprintf("--compression-level %q is no number", s.CompressionLevel), "leave it out for the default")
+		}
+		s.compressionLevel = &level
+	}
+	for _, text := range s.OwnLayers {
+		name, globs, found := strings.Cut(text, "=")
+		if !found || name == "" || globs == "" {
+			return badOption(fmt.Sprintf("--own-layer %q has no name or no files", text), `write --own-layer "NAME=GLOB", for example "models=models/**"`)
+		}
+		s.ownLayers = append(s.ownLayers, createlayers.OwnLayer{Name: name, Files: strings.Split(globs, ";")})
+	}
 	return nil
+}
+
+// verifiesBlobs says whether the blobs of the destination are looked at rather than believed in.
+func (s *settings) verifiesBlobs() bool {
+	push := tasks.PushSettings{Verify: s.Verify}
+	return push.Verifies(tasks.VerifyBlobs)
 }
 
 // pairs reads NAME=VALUE; the value may be empty and may have equals signs.

@@ -8,6 +8,7 @@ package publish
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"github.com/gantry-build/gantry/tasks/createlayers"
 	"github.com/gantry-build/gantry/tasks/downloadlayers"
 	"github.com/gantry-build/gantry/tasks/push"
+	"github.com/gantry-build/gantry/tasks/recall"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
 	"github.com/gantry-build/gantry/tasks/runner"
 	"github.com/gantry-build/gantry/tasks/scan"
@@ -48,8 +50,18 @@ type Options struct {
 	User, WorkingDirectory string
 	// Format is oci, docker, or empty for the base's.
 	Format string
-	// Layers is auto or single.
-	Layers string
+	// Layers is auto or single. OwnLayers are NAME=GLOB[;GLOB], lowest first.
+	Layers    string
+	OwnLayers []string
+	// Compression is gzip, zstd, none or empty for gzip; CompressionLevel is in digits, or empty.
+	Compression, CompressionLevel string
+	// CacheFrom are references of images whose layers may be taken; CacheTag is moved by every push. MakeLayers takes no layer by what
+	// an image says of it.
+	CacheFrom  []string
+	CacheTag   string
+	MakeLayers bool
+	// Pull is always, missing or never; empty is always.
+	Pull string
 	// SourceDateEpoch is in digits, or empty.
 	SourceDateEpoch string
 	// DryRun asks the registry and writes nothing to it.
@@ -71,6 +83,7 @@ func Run(ctx context.Context, env *runner.Env, o Options) (cas.Digest, error) {
 		return "", diag.Wrap(diag.ResponseUnwritable, err, "no temporary folder can be made", "check TMPDIR and the free space")
 	}
 	defer os.RemoveAll(dir)
+	env.BuildID = rand.Text() // a build of its own, whatever started it
 	return (&build{env: env, dir: dir, settings: s}).run(ctx)
 }
 
@@ -81,6 +94,8 @@ type settings struct {
 	name                registry.Name
 	environment, labels []tasks.NameValue
 	ports               []tasks.Port
+	ownLayers           []createlayers.OwnLayer
+	compressionLevel    *int
 }
 
 // settle checks the options before any work is done, and fills in what is missing.
@@ -163,6 +178,11 @@ func (b *build) call(ctx context.Context, stage string, req runner.Request) (run
 }
 
 func (b *build) run(ctx context.Context) (cas.Digest, error) {
+	if err := b.recall(); err != nil {
+		return "", err
+	}
+	stream, end := b.stream(ctx)
+	defer end()
 	for _, step := range []func(context.Context) error{b.base, b.layers, b.config} {
 		if err := step(ctx); err != nil {
 			return "", err
@@ -180,12 +200,18 @@ func (b *build) run(ctx context.Context) (cas.Digest, error) {
 		Registry:          b.name.Registry,
 		Repository:        b.name.Repository,
 		Tags:              b.Tags,
-		PushSettings:      tasks.PushSettings{SkipPushIfPresent: &ask, ForcePush: b.ForcePush, Verify: b.Verify},
+		PushSettings:      tasks.PushSettings{SkipPushIfPresent: &ask, ForcePush: b.ForcePush, Verify: b.Verify, CacheTag: b.CacheTag},
+		PullPolicy:        b.Pull,
+		RecallPath:        b.file("recall"),
 
+		CreateLayersRequestPath:   b.file("create-layers.request"),
 		DownloadLayersRequestPath: download,
 	}
 	if b.DryRun {
 		return b.plan(ctx, req)
+	}
+	if stream != nil {
+		b.env.LayerMade, b.env.PushDeps = nil, stream.handOver // what push has made again, it sends itself
 	}
 	resp, err := b.call(ctx, "push", req)
 	if err != nil {
@@ -194,8 +220,19 @@ func (b *build) run(ctx context.Context) (cas.Digest, error) {
 	return resp.(*push.Response).Digest, nil
 }
 
+// stream begins to send layers as they are finished, unless nothing is to be sent, or everything anew. end is to be called whatever
+// happens.
+func (b *build) stream(ctx context.Context) (s *stream, end func()) {
+	if b.DryRun || b.ForcePush {
+		return nil, func() {}
+	}
+	s = b.newStream(ctx)
+	b.env.LayerMade = s.made
+	return s, s.end
+}
+
 func (b *build) base(ctx context.Context) error {
-	_, err := b.call(ctx, "resolve-base", &resolvebase.Request{Reference: b.Base, OutputRegistry: b.name.Registry})
+	_, err := b.call(ctx, "resolve-base", &resolvebase.Request{Reference: b.Base, OutputRegistry: b.name.Registry, PullPolicy: b.Pull})
 	if err != nil {
 		return err
 	}
@@ -204,23 +241,39 @@ func (b *build) base(ctx context.Context) error {
 		RuntimeIdentifier: b.RuntimeIdentifier,
 		ImageFormat:       b.Format,
 		OutputRegistry:    b.name.Registry,
+		PullPolicy:        b.Pull,
+		RecallRequestPath: b.recallRequest(),
 	})
 	return err
 }
 
 func (b *build) layers(ctx context.Context) error {
-	_, err := b.call(ctx, "scan", &scan.Request{FolderPath: b.Folder, Items: b.app.origins()})
+	record := cas.DigestOf([]byte(b.Folder)).Hex() + ".json"
+	_, err := b.call(ctx, "scan", &scan.Request{
+		FolderPath: b.Folder, Items: b.app.origins(), RecordPath: filepath.Join(b.env.Store.Dir(), "published", record),
+	})
 	if err != nil {
 		return err
 	}
-	_, err = b.call(ctx, "create-layers", &createlayers.Request{
-		SelectBasePath:   b.file("select-base"),
-		FileListPath:     b.file("scan"),
-		WorkingDirectory: b.WorkingDirectory,
-		Layers:           b.Layers,
-		SourceDateEpoch:  b.SourceDateEpoch,
-		User:             b.User,
-	})
+	trust := !b.MakeLayers
+	req := &createlayers.Request{
+		RequestHeader:     tasks.RequestHeader{SchemaVersion: tasks.SchemaVersion, Stage: "create-layers"},
+		SelectBasePath:    b.file("select-base"),
+		FileListPath:      b.file("scan"),
+		WorkingDirectory:  b.WorkingDirectory,
+		Layers:            b.Layers,
+		OwnLayers:         b.ownLayers,
+		Compression:       b.Compression,
+		CompressionLevel:  b.compressionLevel,
+		SourceDateEpoch:   b.SourceDateEpoch,
+		User:              b.User,
+		TrustLayerKeys:    &trust,
+		RecallRequestPath: b.recallRequest(),
+	}
+	if err := b.write("create-layers.request", req); err != nil { // push has layers made again by it
+		return err
+	}
+	_, err = b.call(ctx, "create-layers", req)
 	return err
 }
 
@@ -238,6 +291,9 @@ func (b *build) config(ctx context.Context) error {
 		WorkingDirectory:      b.WorkingDirectory,
 		Entrypoint:            b.Entrypoint,
 		SourceDateEpoch:       b.SourceDateEpoch,
+		PullPolicy:            b.Pull,
+		OutputRegistry:        b.name.Registry,
+		RecallRequestPath:     b.recallRequest(),
 	}
 	if len(b.Entrypoint) == 0 {
 		req.AppCommand = b.app.command(b.WorkingDirectory)
@@ -253,20 +309,49 @@ func (b *build) download() (file string, err error) {
 	if err != nil || b.DryRun || registry.NewName(base.Registry, base.Repository).SameRegistry(b.name) {
 		return "", err
 	}
-	data, err := json.Marshal(&downloadlayers.Request{
+	return b.file("download-layers.request"), b.write("download-layers.request", &downloadlayers.Request{
 		RequestHeader:  tasks.RequestHeader{SchemaVersion: tasks.SchemaVersion, Stage: "download-layers"},
 		SelectBasePath: b.file("select-base"),
 		Registry:       b.name.Registry,
 		Repository:     b.name.Repository,
+		PullPolicy:     b.Pull,
 	})
-	file = b.file("download-layers.request")
+}
+
+// recall writes the request by which stages ask what an earlier image has. With everything sent anew there is none.
+func (b *build) recall() error {
+	if b.ForcePush {
+		return nil
+	}
+	return b.write("recall.request", &recall.Request{
+		RequestHeader:     tasks.RequestHeader{SchemaVersion: tasks.SchemaVersion, Stage: recall.Stage},
+		Registry:          b.name.Registry,
+		Repository:        b.name.Repository,
+		Tags:              b.Tags,
+		CacheFrom:         b.CacheFrom,
+		CacheTag:          b.CacheTag,
+		RuntimeIdentifier: b.RuntimeIdentifier,
+		OutputRegistry:    b.name.Registry,
+	})
+}
+
+func (b *build) recallRequest() string {
+	if b.ForcePush {
+		return ""
+	}
+	return b.file("recall.request")
+}
+
+// write leaves a request for another stage to run.
+func (b *build) write(name string, req any) error {
+	data, err := json.Marshal(req)
 	if err == nil {
-		err = os.WriteFile(file, data, 0o600)
+		err = os.WriteFile(b.file(name), data, 0o600)
 	}
 	if err != nil {
-		return "", diag.Wrap(diag.ResponseUnwritable, err, "a request cannot be written", "check TMPDIR and the free space")
+		return diag.Wrap(diag.ResponseUnwritable, err, "a request cannot be written", "check TMPDIR and the free space")
 	}
-	return file, nil
+	return nil
 }
 
 // hostRID is the runtime identifier of a Linux container on this machine.

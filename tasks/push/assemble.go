@@ -3,7 +3,6 @@ package push
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/gantry-build/gantry/internal/atomicfile"
@@ -11,7 +10,6 @@ import (
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
-	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/tasks"
 )
 
@@ -20,6 +18,7 @@ type parts struct {
 	base        *tasks.Base
 	config      tasks.ImageConfig
 	annotations map[string]string
+	configInput cas.Digest // empty when it is not known
 	layers      []tasks.Layer
 	inputs      []tasks.FileDigest
 }
@@ -30,6 +29,7 @@ func readParts(req *Request) (*parts, error) {
 		tasks.ResponseHeader
 		Config      tasks.ImageConfig `json:"config"`
 		Annotations map[string]string `json:"annotations"`
+		InputDigest string            `json:"inputDigest"`
 	}
 	var layers struct {
 		tasks.ResponseHeader
@@ -51,18 +51,16 @@ func readParts(req *Request) (*parts, error) {
 		read(req.DownloadLayersPath, "download-layers", &tasks.ResponseHeader{})
 	}
 	p.config, p.annotations, p.layers = config.Config, config.Annotations, layers.Layers
+	if d, bad := cas.ParseDigest(config.InputDigest); bad == nil {
+		p.configInput = d
+	}
 	return &p, err
 }
 
 // assemble makes the image's configuration and manifest, all media types in the image's format.
 func (p *parts) assemble() (config, manifest deliver.Document, err error) {
 	format := p.base.Format
-	body, err := image.AddLayers(p.config, p.newLayers())
-	if err != nil {
-		return config, manifest, err
-	}
-	config = deliver.NewDocument(body, image.ConfigType(format))
-	m := image.Manifest{MediaType: image.ManifestType(format), Config: config.Descriptor}
+	m := image.Manifest{MediaType: image.ManifestType(format)}
 	if format == tasks.FormatOCI && len(p.annotations) > 0 {
 		m.Annotations = p.annotations
 	}
@@ -79,29 +77,44 @@ func (p *parts) assemble() (config, manifest deliver.Document, err error) {
 		}
 		m.Layers = append(m.Layers, d)
 	}
+	body, err := image.AddLayers(p.config, p.newLayers(&m))
+	if err != nil {
+		return config, manifest, err
+	}
+	config = deliver.NewDocument(body, image.ConfigType(format))
+	m.Config = config.Descriptor
 	if body, err = m.Encode(); err != nil {
 		return config, manifest, err
 	}
 	return config, deliver.NewDocument(body, m.MediaType), nil
 }
 
-func (p *parts) newLayers() []image.NewLayer {
+// newLayers are the image's own layers with what the history says of them: how each is known again, and at the topmost how the image
+// is. m is the manifest but for its configuration.
+func (p *parts) newLayers(m *image.Manifest) []image.NewLayer {
 	out := make([]image.NewLayer, len(p.layers))
 	for i, l := range p.layers {
 		out[i] = image.NewLayer{DiffID: l.DiffID, CreatedBy: cmp.Or(l.CreatedBy, "gantry: "+l.Name), Comment: l.Comment}
+		if l.Key == "" {
+			continue
+		}
+		record := image.Record{Layer: l.Key}
+		if i == len(p.layers)-1 && p.configInput != "" {
+			record.Image = &image.ImageRecord{
+				Config: p.configInput, Seal: image.Seal(p.config, m.Annotations, m.Layers), Layers: len(p.layers), Base: p.baseRecord(),
+			}
+		}
+		out[i].Comment = record.Comment()
 	}
 	return out
 }
 
-// inStore says GANTRY4011 of an app layer that the store does not have.
-func (p *parts) inStore(store *cas.Store) error {
-	for _, l := range p.layers {
-		if !pull.Has(store, l.Descriptor) {
-			return diag.New(diag.BlobMissing, fmt.Sprintf("the layer %s (%s) is no longer in the content store", l.Descriptor.Digest, l.Name),
-				"run create-layers again")
-		}
+// baseRecord leaves out what descriptors may say besides naming content: it follows from how the base was found, and not from the base.
+func (p *parts) baseRecord() image.BaseRecord {
+	name := func(d tasks.Descriptor) tasks.Descriptor {
+		return tasks.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 	}
-	return nil
+	return image.BaseRecord{Manifest: name(p.base.Manifest), Config: name(p.base.Config), Platform: p.base.Platform, Created: p.base.Created}
 }
 
 // keep writes the documents into the store, and to files where the request wants them.

@@ -172,3 +172,22 @@ func TestValidate(t *testing.T) {
 		t.Errorf("a tag that is too long with its suffix: %v", err)
 	}
 }
+
+// TestPullNever: a layer of the base that would have to be read from its registry is named, and not asked for.
+func TestPullNever(t *testing.T) {
+	src, dst := testenv.StartRegistry(t), testenv.StartOlareg(t)
+	base := testenv.PushTinyBase(t, src, "base", "1", basemaker.TinyOptions{Layers: 1})
+	p := newPipeline(t)
+	p.prepare(base.Reference, "linux-x64", "", "app")
+	src.Stop()
+	req := pushRequest(dst.Host(), "app", "1")
+	req.PullPolicy = "never"
+	_, err := p.push("push.json", req)
+	if diag.CodeOf(err) != diag.NotInStore || !strings.Contains(err.Error(), base.Images[0].Layers[0].Digest) || len(dst.Tags("app")) != 0 {
+		t.Errorf("got %v, want %s that names the layer", err, diag.NotInStore)
+	}
+	req.PullPolicy = "sometimes"
+	if err := req.Validate(); diag.CodeOf(err) != diag.InvalidValue {
+		t.Errorf("got %v, want %s", err, diag.InvalidValue)
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 	"github.com/gantry-build/gantry/tasks/downloadlayers"
 	"github.com/gantry-build/gantry/tasks/pushindex"
+	"github.com/gantry-build/gantry/tasks/recall"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
 	"github.com/gantry-build/gantry/tasks/runner"
 	"github.com/gantry-build/gantry/tasks/selectbase"
@@ -135,6 +136,10 @@ func TestGolden(t *testing.T) {
 			req.DownloadLayersPath, req.TagSuffix = "download-layers.json", tc.rid
 			req.ManifestPath, req.ConfigPath = "manifest.json", "config.json"
 			g.stage("push", req)
+			g.stage("recall", &recall.Request{
+				RequestHeader: header("recall"), Registry: "registry.example", Repository: "demo/shop", Tags: []string{"2.0-" + tc.rid, "1.0-" + tc.rid},
+				RuntimeIdentifier: tc.rid,
+			})
 			g.stage("push-index", &pushindex.Request{
 				RequestHeader: header("push-index"), PushPaths: []string{"push.json"},
 				Registry: "registry.example", Repository: "demo/shop", Tags: []string{"1.0"}, IndexPath: "index.json",

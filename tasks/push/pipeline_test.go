@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gantry-build/gantry/internal/cas"
@@ -18,6 +20,7 @@ import (
 	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/pull"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 	"github.com/gantry-build/gantry/tasks/computeconfig"
@@ -141,7 +144,8 @@ func (p *pipeline) config(req *computeconfig.Request) *computeconfig.Response {
 	return resp
 }
 
-// layers writes a response of create-layers with app layers of the given names.
+// layers writes a response of create-layers with app layers of the given names. A name may end in a colon and a size in bytes; one
+// that begins with an exclamation mark has no key.
 func (p *pipeline) layers(names ...string) []tasks.Layer {
 	p.t.Helper()
 	doc := struct {
@@ -149,13 +153,19 @@ func (p *pipeline) layers(names ...string) []tasks.Layer {
 		Layers []tasks.Layer `json:"layers"`
 	}{ResponseHeader: tasks.ResponseHeader{SchemaVersion: 1, Stage: "create-layers"}}
 	for _, name := range names {
-		tarball, gz := tarGzip(p.t, name)
+		name, bytes, _ := strings.Cut(name, ":")
+		size, _ := strconv.Atoi(bytes)
+		tarball, gz := tarGzip(p.t, name, size)
 		d, err := p.store.PutBytes(gz)
 		if err != nil {
 			p.t.Fatal(err)
 		}
+		key := cas.DigestOf(append([]byte("key of "), tarball...))
+		if strings.HasPrefix(name, "!") {
+			key = ""
+		}
 		doc.Layers = append(doc.Layers, tasks.Layer{
-			Name: name, Descriptor: tasks.Descriptor{MediaType: image.OCILayerGzip, Digest: d, Size: int64(len(gz))},
+			Name: name, Key: key, Descriptor: tasks.Descriptor{MediaType: image.OCILayerGzip, Digest: d, Size: int64(len(gz))},
 			DiffID: cas.DigestOf(tarball), Files: 1, CreatedBy: "gantry: " + name,
 		})
 	}
@@ -165,15 +175,15 @@ func (p *pipeline) layers(names ...string) []tasks.Layer {
 	return doc.Layers
 }
 
-// tarGzip is a layer with one file. It is stored without compression, so that its bytes hang on no compressor.
-func tarGzip(t *testing.T, name string) (tarball, gz []byte) {
+// tarGzip is a layer with one file of at least size bytes. It is stored without compression, so that its bytes hang on no compressor.
+func tarGzip(t *testing.T, name string, size int) (tarball, gz []byte) {
 	t.Helper()
 	var b, z bytes.Buffer
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Name: "app/" + name, Mode: 0o755, Size: int64(len(name)), Format: tar.FormatPAX}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: "app/" + name, Mode: 0o755, Size: int64(max(len(name), size)), Format: tar.FormatPAX}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(w, name); err != nil {
+	if _, err := io.WriteString(w, name+strings.Repeat("\x00", max(0, size-len(name)))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -218,7 +228,7 @@ func pushRequest(host, repository string, tags ...string) *push.Request {
 func (p *pipeline) pushDeps() push.Deps {
 	return push.Deps{
 		Repository: func(n registry.Name, m registry.Mode) push.Repository { return p.repo(n, m) },
-		Store:      p.store, Log: p.log, Progress: progress.Discard{}, Outcome: p.note,
+		Store:      p.store, Records: records.Of(p.store), Log: p.log, Progress: progress.Discard{}, Outcome: p.note,
 	}
 }
 
@@ -252,7 +262,7 @@ func (p *pipeline) pushIndex(req *pushindex.Request) (*pushindex.Response, error
 }
 
 // pushPlatform runs a request for its image alone, as the runner does.
-func (p *pipeline) pushPlatform(ctx context.Context, path string) (did outcome.Result, err error) {
+func (p *pipeline) pushPlatform(ctx context.Context, path string, held []cas.Digest) (did outcome.Result, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return did, err
@@ -263,6 +273,7 @@ func (p *pipeline) pushPlatform(ctx context.Context, path string) (did outcome.R
 	}
 	req.Defer, req.Tags = false, nil
 	d := p.pushDeps()
+	d.Held = held
 	d.Outcome = func(r outcome.Result) error {
 		did = r
 		return nil

@@ -3,7 +3,9 @@ package push
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/deliver"
@@ -11,6 +13,7 @@ import (
 	"github.com/gantry-build/gantry/internal/oracle"
 	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/progress"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -21,10 +24,12 @@ type Repository interface {
 	deliver.Content
 }
 
-// Deps are what the stage needs. OutputDir is the response's folder. Parallel bounds the blobs in transfer at once; 0 means 8.
+// Deps are what the stage needs. OutputDir is the response's folder. Parallel bounds the blobs in transfer at once; 0 means 8. Records
+// say which repositories have which blobs.
 type Deps struct {
 	Repository func(registry.Name, registry.Mode) Repository
 	Store      *cas.Store
+	Records    *records.Records
 	Log        *slog.Logger
 	Progress   progress.Progress
 	OutputDir  string
@@ -33,8 +38,21 @@ type Deps struct {
 	RemakeLayers func(ctx context.Context, path string) error
 	// DownloadLayers runs download-layers on the request at path.
 	DownloadLayers func(ctx context.Context, path string) error
+	// Confirm says, after the documents were read and before anything is sent, whether they are still those of this build; nil means that
+	// nobody else writes them.
+	Confirm func() error
 	// KeyWriter writes the tags of keys of the destination's images, in the repository that it is given; nil means as any tag.
 	KeyWriter func(registry.Name) deliver.KeyWriter
+	// BuildID names the build: what recall asked counts as asked only in the same one, and never when it is empty.
+	BuildID string
+	// Held are manifests and indexes that the destination has, as it said in this build.
+	Held []cas.Digest
+	// Answers are what tags of the destination name, as it said in this run.
+	Answers map[string]registry.Descriptor
+	// ReadOnly says that Repository writes nothing: each blob is asked about, and nothing is remembered.
+	ReadOnly bool
+	// Sent are uploads to the destination that are under way or done.
+	Sent map[cas.Digest]Sent
 	// Outcome is told what was done, at the end; nil means nobody is.
 	Outcome func(outcome.Result) error
 }
@@ -47,6 +65,11 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	p, err := readParts(req)
 	if err != nil {
 		return nil, err
+	}
+	if d.Confirm != nil {
+		if err := d.Confirm(); err != nil {
+			return nil, err
+		}
 	}
 	config, manifest, err := p.assemble()
 	if err != nil {
@@ -92,7 +115,10 @@ type run struct {
 	manifest deliver.Document
 	dst      registry.Name
 	repo     Repository
-	blobs    []registry.BlobSource // all that the image needs
+	recalled *recalled
+	blobs    []deliver.Blob // all that the image needs
+	leftOut  int            // of those, how many the destination is known to have
+	making   sync.Mutex     // layers are made once at a time
 	result   outcome.Result
 }
 
@@ -108,6 +134,7 @@ func newRun(d Deps, req *Request, p *parts, config, manifest deliver.Document) *
 
 // deliver asks, sends what is not there, and writes the names: tags, then the key's.
 func (r *run) deliver(ctx context.Context) error {
+	r.recalled = r.recall()
 	r.blobs = r.sources()
 	found, err := r.ask(ctx)
 	if err != nil {
@@ -122,7 +149,7 @@ func (r *run) deliver(ctx context.Context) error {
 	}
 	if !found.Present {
 		r.result.Pushed = true
-		if err := r.send(ctx, r.blobs); err != nil {
+		if err := r.send(ctx, r.leaveOut(found)); err != nil {
 			return err
 		}
 	}
@@ -146,7 +173,13 @@ func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
 	if reason := r.req.Unasked(); reason != "" {
 		return oracle.Finding{Reason: reason}, nil
 	}
-	return r.oracle().Look(ctx, r.manifest.Descriptor, r.req.tags())
+	o := r.oracle()
+	o.Answers = map[string]registry.Descriptor{}
+	maps.Copy(o.Answers, r.recalled.answers)
+	maps.Copy(o.Answers, r.Answers)
+	tags := deliver.Asked(r.req.tags(), r.req.CacheTag)
+	o.Changed = deliver.Changed(r.Store, r.dst, r.manifest.Descriptor.Digest, r.req.tags(), r.Log)
+	return o.Look(ctx, r.manifest.Descriptor, tags)
 }
 
 func (r *run) oracle() oracle.Oracle {
@@ -157,7 +190,8 @@ func (r *run) oracle() oracle.Oracle {
 // misses it now (its cache outlived the blob: seen with distribution 2.8), gets all blobs again, sent and not mounted.
 func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 	w := deliver.Writer{
-		Repository: r.repo, Name: r.dst, Log: r.Log, Document: r.manifest, Parallel: r.limit(), Skipped: found.Present,
+		Repository: r.repo, Name: r.dst, Log: r.Log, Store: r.Store, Document: r.manifest, Parallel: r.limit(),
+		Skipped: found.Present || r.leftOut > 0,
 		Restore: func(ctx context.Context, reason error) error {
 			r.Log.Info("the registry misses blobs that it said it has; they are sent again", "reason", reason.Error())
 			r.result.Pushed, r.result.Reason = true, "the destination said it has blobs that it misses"
@@ -165,7 +199,13 @@ func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 			return r.send(ctx, unmounted(r.blobs))
 		},
 	}
+	if r.ReadOnly {
+		w.Store = nil
+	}
 	if r.result.Tags, err = w.Tags(ctx, r.req.tags(), found.Tags, !found.Present); err != nil {
+		return err
+	}
+	if r.result.CacheTag, err = w.CacheTag(ctx, r.req.CacheTag, r.req.tags(), found.Tags); err != nil {
 		return err
 	}
 	if r.req.Verifies(tasks.VerifyTags) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -44,6 +45,11 @@ type Request struct {
 	// DownloadLayersRequestPath is a request of download-layers to run when the destination turns out not to have the image, instead of
 	// a response named by DownloadLayersPath.
 	DownloadLayersRequestPath string `json:"downloadLayersRequestPath,omitempty"`
+	// RecallPath is the response of recall, which may not be there: what it asked of the destination in the same build is not asked
+	// again, and a layer that the content store lacks is read from the image that it found.
+	RecallPath string `json:"recallPath,omitempty"`
+	// PullPolicy is a pull.Policy: with "never" nothing is read from the base's registry, and what the content store lacks is GANTRY2006.
+	PullPolicy string `json:"pullPolicy,omitempty"`
 	tasks.PushSettings
 }
 
@@ -65,6 +71,8 @@ func (r *Request) Validate() error {
 			errs = append(errs, tagError(err, t, len(r.Tags)))
 		}
 	}
+	_, err := pull.ParsePolicy(r.PullPolicy)
+	errs = append(errs, err)
 	errs = append(errs, r.Problems(registry.NewName(r.Registry, r.Repository))...)
 	return errors.Join(errs...)
 }

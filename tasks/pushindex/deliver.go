@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
@@ -41,7 +42,7 @@ func (r *run) deliver(ctx context.Context) error {
 	r.result.Reason = found.Reason
 	r.result.Pushed = !found.Present
 	if !found.Present || r.req.Verifies(tasks.VerifyBlobs) {
-		if err := r.images(ctx); err != nil {
+		if err := r.images(ctx, held(found)); err != nil {
 			return err
 		}
 	}
@@ -69,23 +70,38 @@ func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
 		return oracle.Finding{Reason: reason}, nil
 	}
 	o := oracle.Oracle{Repository: r.repo, Name: r.dst, Log: r.Log, Parallel: parallel}
-	return o.Look(ctx, r.index.Descriptor, r.req.tags())
+	o.Changed = deliver.Changed(r.Store, r.dst, r.index.Descriptor.Digest, r.req.tags(), r.Log)
+	return o.Look(ctx, r.index.Descriptor, deliver.Asked(r.req.tags(), r.req.CacheTag))
+}
+
+// held is what the destination has, by what its tags named when they were asked.
+func held(found oracle.Finding) []cas.Digest {
+	var out []cas.Digest
+	for _, t := range found.Tags {
+		if t.Digest != "" {
+			out = append(out, t.Digest)
+		}
+	}
+	return out
 }
 
 // names writes the tags that do not name the index yet. A registry that said that it has the index, and misses an image of it now, is
 // given the images again.
 func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 	w := deliver.Writer{
-		Repository: r.repo, Name: r.dst, Log: r.Log, Document: r.index, Parallel: parallel, Skipped: found.Present,
+		Repository: r.repo, Name: r.dst, Log: r.Log, Store: r.Store, Document: r.index, Parallel: parallel, Skipped: found.Present,
 	}
 	if found.Present {
 		w.Restore = func(ctx context.Context, reason error) error {
 			r.Log.Info("the registry misses images of the index that it said it has", "reason", reason.Error())
 			r.result.Pushed, r.result.Reason = true, "the destination said it has images that it misses"
-			return r.images(ctx)
+			return r.images(ctx, nil)
 		}
 	}
 	if r.result.Tags, err = w.Tags(ctx, r.req.tags(), found.Tags, !found.Present); err != nil {
+		return err
+	}
+	if r.result.CacheTag, err = w.CacheTag(ctx, r.req.CacheTag, r.req.tags(), found.Tags); err != nil {
 		return err
 	}
 	if r.req.Verifies(tasks.VerifyTags) {
@@ -94,30 +110,45 @@ func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 	return nil
 }
 
-// images makes sure that each image of the index is there: by its push request where it has one, which asks by digest first, else by
-// asking. That two platforms may be one image is no concern here.
-func (r *run) images(ctx context.Context) error {
+// images makes sure, side by side, that each image of the index is there: by its push request where it has one, which asks by digest
+// first, else by asking. That two platforms may be one image is no concern here. held are manifests and indexes that the destination
+// has.
+func (r *run) images(ctx context.Context, held []cas.Digest) error {
+	did := make([]outcome.Result, len(r.entries))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i := range r.entries {
+		group.Go(func() (err error) {
+			did[i], err = r.image(ctx, i, held)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	r.result.Platforms = nil
 	for i, m := range r.entries {
-		p := outcome.Platform{Platform: image.PlatformName(*m.Platform), Digest: m.Digest, Reason: "the destination has the manifest"}
-		if i < len(r.req.PushRequestPaths) && r.req.PushRequestPaths[i] != "" && r.PushPlatform != nil {
-			did, err := r.PushPlatform(ctx, r.req.PushRequestPaths[i])
-			if err != nil {
-				return err
-			}
-			if did.Digest != m.Digest {
-				return mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", p.Platform, did.Digest, m.Digest),
-					"something changed since push ran: publish again, with no other build at work in the folder")
-			}
-			r.result.Blobs.AddAll(did.Blobs)
-			r.result.Pushed = r.result.Pushed || did.Pushed
-			p.Pushed, p.Reason = did.Pushed, did.Reason
-		} else if err := r.checkPresent(ctx, m); err != nil {
-			return err
-		}
-		r.result.Platforms = append(r.result.Platforms, p)
+		r.result.Blobs.AddAll(did[i].Blobs)
+		r.result.Pushed = r.result.Pushed || did[i].Pushed
+		r.result.Platforms = append(r.result.Platforms, outcome.Platform{
+			Platform: image.PlatformName(*m.Platform), Digest: m.Digest, Pushed: did[i].Pushed, Reason: did[i].Reason,
+		})
 	}
 	return nil
+}
+
+// image makes sure of one image.
+func (r *run) image(ctx context.Context, i int, held []cas.Digest) (did outcome.Result, err error) {
+	m := r.entries[i]
+	if i >= len(r.req.PushRequestPaths) || r.req.PushRequestPaths[i] == "" || r.PushPlatform == nil {
+		return outcome.Result{Reason: "the destination has the manifest"}, r.checkPresent(ctx, m)
+	}
+	did, err = r.PushPlatform(ctx, r.req.PushRequestPaths[i], held)
+	if err == nil && did.Digest != m.Digest {
+		err = mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", image.PlatformName(*m.Platform), did.Digest, m.Digest),
+			"something changed since push ran: publish again, with no other build at work in the folder")
+	}
+	return did, err
 }
 
 // platformTags writes the tags of the single images, side by side, before those of the index.

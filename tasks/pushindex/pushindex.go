@@ -103,8 +103,11 @@ type Deps struct {
 	Log        *slog.Logger
 	Progress   progress.Progress
 	OutputDir  string
-	// PushPlatform runs the push request at path by digest: without tags and key, and not deferred. It asks the destination first.
-	PushPlatform func(ctx context.Context, path string) (outcome.Result, error)
+	// Confirm is as that of push.
+	Confirm func() error
+	// PushPlatform runs the push request at path by digest: without tags and key, and not deferred. It asks the destination first; held
+	// are manifests and indexes that the destination has. It is called for several platforms at once.
+	PushPlatform func(ctx context.Context, path string, held []cas.Digest) (outcome.Result, error)
 	// TagPlatform writes the tags of the push request at path, when it was deferred and has any, after all images are there: a failure
 	// of one platform leaves the tags of the others alone.
 	TagPlatform func(ctx context.Context, path string) (outcome.Result, error)
@@ -132,6 +135,11 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	entries, format, inputs, err := readImages(req, dst)
 	if err != nil {
 		return nil, err
+	}
+	if d.Confirm != nil {
+		if err := d.Confirm(); err != nil {
+			return nil, err
+		}
 	}
 	index, err := image.NewIndex(format, slices.Clone(entries))
 	if err != nil {

@@ -4,6 +4,8 @@
 // remembers what a reference answered last, and only decides how to ask: with HEAD, which needs no more when the answer is what the
 // store has, else with GET. A digest that the content store has needs no request. The manifest or index goes into the store, where
 // select-base finds it; no other content is fetched.
+//
+// With pullPolicy "missing" what the store remembers of a tag is the answer, and with "never" nothing is asked at all.
 package resolvebase
 
 import (
@@ -27,15 +29,18 @@ type Request struct {
 	// OutputRegistry is the destination's registry. When it is the base's too, credentials for the destination count
 	// for the pull, as with the SDK.
 	OutputRegistry string `json:"outputRegistry,omitempty"`
+	// PullPolicy is GantryPullPolicy: always (empty means so), missing, or never.
+	PullPolicy string `json:"pullPolicy,omitempty"`
 }
 
 // Validate returns all problems of the request. A reference that cannot be parsed is CONTAINER2009.
 func (r *Request) Validate() error {
+	_, policy := pull.ParsePolicy(r.PullPolicy)
 	if r.Reference == "" {
-		return diag.New(diag.InvalidValue, "reference is missing", "name a base image")
+		return errors.Join(diag.New(diag.InvalidValue, "reference is missing", "name a base image"), policy)
 	}
 	_, err := registry.ParseReference(r.Reference)
-	return err
+	return errors.Join(err, policy)
 }
 
 // Response says what the reference is now.
@@ -62,13 +67,22 @@ type Deps struct {
 	Log    *slog.Logger
 }
 
-// Run resolves the reference. Errors are those of the registry; CONTAINER2003 and GANTRY2002 for what is no image.
+// Run resolves the reference. Errors are those of the registry; CONTAINER2003 and GANTRY2002 for what is no image, GANTRY2006 for what the
+// store lacks and the policy does not let it ask for.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	ref, err := registry.ParseReference(req.Reference)
 	if err != nil {
 		return nil, err
 	}
-	m, err := manifest(ctx, d, ref, d.Source(ref.Name, registry.PullMode(ref.Registry, req.OutputRegistry)))
+	policy, err := pull.ParsePolicy(req.PullPolicy)
+	if err != nil {
+		return nil, err
+	}
+	var from Source = pull.Offline{Name: ref.Name}
+	if policy != pull.Never {
+		from = d.Source(ref.Name, registry.PullMode(ref.Registry, req.OutputRegistry))
+	}
+	m, err := manifest(ctx, d, ref, from, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +102,16 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	}, nil
 }
 
-func manifest(ctx context.Context, d Deps, ref registry.Reference, from Source) (*registry.Manifest, error) {
+func manifest(ctx context.Context, d Deps, ref registry.Reference, from Source, policy pull.Policy) (*registry.Manifest, error) {
 	if ref.Digest != "" {
 		return pull.Manifest(ctx, d.Store, from, ref.Digest, d.Log)
 	}
 	name := ref.String()
 	if last := pull.Remembered(d.Store, name, d.Log); last != nil {
+		if policy != pull.Always {
+			d.Log.Info("the base's tag is not asked for: GantryPullPolicy="+string(policy)+"; this was its last answer", "ref", name, "digest", last.Digest)
+			return last, nil
+		}
 		unmoved, err := d.unmoved(ctx, from, ref.Tag, last)
 		if unmoved || err != nil {
 			return last, err

@@ -2,8 +2,11 @@ package runner
 
 import (
 	"context"
+	"path/filepath"
 
+	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 	"github.com/gantry-build/gantry/tasks/push"
@@ -30,14 +33,20 @@ func pushImage() Stage {
 }
 
 func pushDeps(env *Env, dir string, req *push.Request) push.Deps {
-	return push.Deps{
+	deps := push.Deps{
 		Repository: func(n registry.Name, m registry.Mode) push.Repository { return env.Registry.Repository(n, m) },
-		Store:      env.Store, Log: env.Log, Progress: env.Progress, OutputDir: dir,
-		RemakeLayers:   func(ctx context.Context, path string) error { return createLayers().again(ctx, env, path) },
+		Store:      env.Store, Records: records.Of(env.Store), Log: env.Log, Progress: env.Progress, OutputDir: dir,
+		RemakeLayers:   func(ctx context.Context, path string) error { return layersStage(true).again(ctx, env, path) },
 		DownloadLayers: func(ctx context.Context, path string) error { return downloadLayers().again(ctx, env, path) },
 		KeyWriter:      env.keyWriter(registry.NewName(req.Registry, req.Repository)),
+		BuildID:        env.BuildID,
+		Confirm:        func() error { return env.confirm(filepath.Dir(req.CreateLayersPath)) },
 		Outcome:        env.Outcome,
 	}
+	if env.PushDeps != nil {
+		env.PushDeps(&deps)
+	}
+	return deps
 }
 
 func pushIndex() Stage {
@@ -52,10 +61,13 @@ func pushIndex() Stage {
 		deps := pushindex.Deps{
 			Repository: func(n registry.Name, m registry.Mode) pushindex.Repository { return env.Registry.Repository(n, m) },
 			Store:      env.Store, Log: env.Log, Progress: env.Progress, OutputDir: dir,
-			PushPlatform: func(ctx context.Context, path string) (outcome.Result, error) { return pushPlatform(ctx, env, path) },
-			TagPlatform:  func(ctx context.Context, path string) (outcome.Result, error) { return tagPlatform(ctx, env, path) },
-			KeyWriter:    env.keyWriter(registry.NewName(req.Registry, req.Repository)),
-			Outcome:      env.Outcome,
+			Confirm: func() error { return env.confirm(dir) },
+			PushPlatform: func(ctx context.Context, path string, held []cas.Digest) (outcome.Result, error) {
+				return pushPlatform(ctx, env, path, held)
+			},
+			TagPlatform: func(ctx context.Context, path string) (outcome.Result, error) { return tagPlatform(ctx, env, path) },
+			KeyWriter:   env.keyWriter(registry.NewName(req.Registry, req.Repository)),
+			Outcome:     env.Outcome,
 		}
 		pushed := noting(&deps.Outcome)
 		resp, err := pushindex.Run(ctx, deps, req)
@@ -68,7 +80,7 @@ func pushIndex() Stage {
 
 // pushPlatform runs a push request for its image alone: by digest, without tags, key and files, which are the index's or were written
 // when the request was run first. One that was not deferred has been pushed as its settings say, so that it is only asked for.
-func pushPlatform(ctx context.Context, env *Env, path string) (did outcome.Result, err error) {
+func pushPlatform(ctx context.Context, env *Env, path string, held []cas.Digest) (did outcome.Result, err error) {
 	req, err := loadPush(env, path)
 	if err != nil {
 		return did, err
@@ -78,7 +90,7 @@ func pushPlatform(ctx context.Context, env *Env, path string) (did outcome.Resul
 		settings = tasks.PushSettings{SkipPushIfPresent: req.SkipPushIfPresent, ForcePush: req.ForcePush, Verify: req.Verify}
 	}
 	req.PushSettings, req.Tags, req.TagSuffix = settings, nil, ""
-	return runDeferred(ctx, env, req)
+	return runDeferred(ctx, env, req, held)
 }
 
 // tagPlatform writes the tags of a deferred push request, whose image is in the destination. It does nothing, and returns no digest,
@@ -89,7 +101,7 @@ func tagPlatform(ctx context.Context, env *Env, path string) (did outcome.Result
 		return did, err
 	}
 	req.PushSettings = tasks.PushSettings{Verify: req.Verify}
-	return runDeferred(ctx, env, req)
+	return runDeferred(ctx, env, req, nil)
 }
 
 func loadPush(env *Env, path string) (*push.Request, error) {
@@ -100,13 +112,15 @@ func loadPush(env *Env, path string) (*push.Request, error) {
 	return loaded.(*push.Request), nil
 }
 
-// runDeferred runs a push request that was deferred, without its files, and returns what it did.
-func runDeferred(ctx context.Context, env *Env, req *push.Request) (did outcome.Result, err error) {
+// runDeferred runs a push request that was deferred, without its files, and returns what it did. held are manifests and indexes that
+// the destination has.
+func runDeferred(ctx context.Context, env *Env, req *push.Request, held []cas.Digest) (did outcome.Result, err error) {
 	req.Defer, req.ManifestPath, req.ConfigPath = false, "", ""
 	if err := validate(req); err != nil {
 		return did, err
 	}
 	deps := pushDeps(env, "", req)
+	deps.Held = held
 	deps.Outcome = func(r outcome.Result) error {
 		did = r
 		return nil

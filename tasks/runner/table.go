@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gantry-build/gantry/internal/pull"
+	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks/check"
 	"github.com/gantry-build/gantry/tasks/computeconfig"
@@ -19,6 +20,7 @@ func Stages() []Stage {
 	return []Stage{
 		checkKey(),
 		resolveBase(),
+		recallImage(),
 		selectBase(),
 		scanFolder(),
 		createLayers(),
@@ -88,24 +90,32 @@ func selectBase() Stage {
 		Writes:   "the base: platform, manifest, configuration, layers, format",
 		RunsWhen: "the base's digest, the runtime identifier or the image format differs",
 	}, func(ctx context.Context, env *Env, _ string, req *selectbase.Request) (*selectbase.Response, error) {
+		recalled, err := env.recaller(req.RecallRequestPath)
+		if err != nil {
+			return nil, err
+		}
 		source := func(n registry.Name, m registry.Mode) selectbase.Fetcher { return env.Registry.Repository(n, m) }
-		return selectbase.Run(ctx, selectbase.Deps{Source: source, Store: env.Store, Log: env.Log}, req)
+		return selectbase.Run(ctx, selectbase.Deps{Source: source, Store: env.Store, Log: env.Log, Recall: recalled.ask()}, req)
 	})
 }
 
 func scanFolder() Stage {
 	return typed(Stage{
-		Name:     "scan",
-		Summary:  "lists the files of the publish folder and where each comes from",
-		Reads:    "the publish folder: names, sizes and times, the content of files that every publish writes anew",
-		Writes:   "the file list",
-		RunsWhen: "every publish, with one stat a file",
-	}, func(ctx context.Context, env *Env, _ string, req *scan.Request) (*scan.Response, error) {
-		return scan.Run(ctx, scan.Deps{Log: env.Log}, req)
+		Name:         "scan",
+		Summary:      "lists the files of the publish folder and where each comes from; copies again what fell behind its source",
+		Reads:        "the publish folder: names and times, the content of files that differ from the record of the last scan; the files that were published",
+		Writes:       "the file list; the record; the files of the publish folder that were stale",
+		RunsWhen:     "every publish, with one stat a file",
+		OutputFields: []string{"recordPath"},
+	}, func(ctx context.Context, env *Env, dir string, req *scan.Request) (*scan.Response, error) {
+		return scan.Run(ctx, scan.Deps{OutputDir: dir, Log: env.Log}, req)
 	})
 }
 
-func createLayers() Stage {
+func createLayers() Stage { return layersStage(false) }
+
+// layersStage is create-layers; with blobsNeeded no layer is left to a registry that has it.
+func layersStage(blobsNeeded bool) Stage {
 	return typed(Stage{
 		Name:     "create-layers",
 		Summary:  "makes the layers with the application's files",
@@ -113,7 +123,14 @@ func createLayers() Stage {
 		Writes:   "digest, diff ID and size of each layer; the layers go to the content store",
 		RunsWhen: "the file list or a setting of the layers differs",
 	}, func(ctx context.Context, env *Env, _ string, req *createlayers.Request) (*createlayers.Response, error) {
-		return createlayers.Run(ctx, createlayers.Deps{Store: env.Store, Log: env.Log}, req)
+		recalled, err := env.recaller(req.RecallRequestPath)
+		if err != nil {
+			return nil, err
+		}
+		return createlayers.Run(ctx, createlayers.Deps{
+			Store: env.Store, Records: records.Of(env.Store), Log: env.Log,
+			Recall: recalled.ask(), RecallCheap: recalled.cheap(), BlobsNeeded: blobsNeeded, Made: env.LayerMade,
+		}, req)
 	})
 }
 
@@ -125,8 +142,12 @@ func computeConfig() Stage {
 		Writes:   "the configuration, the manifest's annotations",
 		RunsWhen: "the base or a setting of the image differs",
 	}, func(ctx context.Context, env *Env, _ string, req *computeconfig.Request) (*computeconfig.Response, error) {
+		recalled, err := env.recaller(req.RecallRequestPath)
+		if err != nil {
+			return nil, err
+		}
 		source := func(n registry.Name, m registry.Mode) pull.Blobs { return env.Registry.Repository(n, m) }
-		deps := computeconfig.Deps{Source: source, Store: env.Store, Log: env.Log, Warn: env.Warn}
+		deps := computeconfig.Deps{Source: source, Store: env.Store, Log: env.Log, Warn: env.Warn, Recall: recalled.ask()}
 		return computeconfig.Run(ctx, deps, req)
 	})
 }

@@ -1,14 +1,13 @@
-// Package scan is the stage that walks the publish folder: it lists every file and folder with its size and time, says where
-// each file comes from as far as MSBuild knows, and refuses what cannot go into an image.
+// Package scan is the stage that walks the publish folder: it lists every file and folder, with the digest of each file's content, says
+// where each file comes from as far as MSBuild knows, and refuses what cannot go into an image.
 //
-// The list is what the stages after it compare with the last one, so it has nothing that differs without the content: folders
-// have no time, and files that the SDK writes anew in every publish (the request names them by pattern) have the digest of
-// their content in place of times. A file costs one stat; a file's content is read only for those patterns. A file that may
-// not be read is therefore found by create-layers, when it reads it.
+// The list is what the stages after it compare with the last one, so it has nothing that differs without the content: a file that was
+// touched, or a folder that was copied, gives the same list. Digests are taken from the record of the folder (package published) where the
+// file system says that a file is untouched, so that an unchanged file costs one stat; other files are read, side by side.
 //
-// A file's change time (ctime) is listed beside its time of modification: cp -p, rsync -t and unpacked archives put other content
-// under the old size and time, and only the change time shows it. It differs after a chmod too, and after a copy of the folder: then
-// create-layers makes the same layers again. Windows lists no change time: there, size and time of modification have to do.
+// The SDK copies a file to the publish folder only when it is newer than the copy. After a package was lowered, or a file replaced by an
+// older one, the copy is stale: it is compared with its source and copied again (stale.go). What an earlier publish left behind is left
+// out of the list (leftover.go). Both are told in the log, and neither shows in the list, which is that of a clean publish.
 //
 // Symbolic links are followed while they stay in the folder and appear as what they lead to, as the SDK has it; hidden files
 // are files like others; on Windows, files with the system attribute are left out, as the SDK does.
@@ -18,13 +17,12 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"regexp"
-	"sort"
 	"strings"
+	"sync"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/layer"
+	"github.com/gantry-build/gantry/internal/published"
 	"github.com/gantry-build/gantry/tasks"
 )
 
@@ -36,19 +34,28 @@ type Request struct {
 	tasks.RequestHeader
 	// FolderPath is the publish folder.
 	FolderPath string `json:"folderPath"`
-	// Items are the files that MSBuild published, as far as it knows where they come from. Of two for one path the last counts;
+	// Items are all files that MSBuild published, as far as it knows where they come from. Of two for one path the last counts;
 	// those that the folder does not have are ignored.
 	Items []Item `json:"items,omitempty"`
-	// Rewritten are patterns of files that are compared by content: doublestar globs of paths relative to the folder, with
-	// slashes, for example "*.deps.json" or "wwwroot/**/*.gz".
-	Rewritten []string `json:"rewritten,omitempty"`
+	// RecordPath is the file that keeps what is known of the folder, relative to the response's folder. Without it every file is read, and
+	// nothing is left out.
+	RecordPath string `json:"recordPath,omitempty"`
+	// StartedPath is a file that was written when the publish began, before its first file was copied: its time of modification tells
+	// which copies are of this publish. Without it no copy is compared with its source.
+	StartedPath string `json:"startedPath,omitempty"`
+	// Transformed are patterns of files that differ from their source on purpose: doublestar globs of paths relative to the folder, with
+	// slashes. Left out, they are web.config and *.staticwebassets.endpoints.json, which the SDK edits.
+	Transformed []string `json:"transformed,omitempty"`
 }
+
+// transformedBySDK are the files whose published copies the SDK edits.
+var transformedBySDK = []string{"web.config", "*.staticwebassets.endpoints.json"}
 
 // Item says where one published file comes from.
 type Item struct {
-	// Path is relative to the publish folder; backslashes count as slashes, and case does not count.
+	// Path is relative to the publish folder; backslashes count as slashes. For the origin, case does not count.
 	Path string `json:"path"`
-	// SourcePath is the file that was copied. It is not read: it tells a reader of the request what the file is.
+	// SourcePath is the file that was copied.
 	SourcePath string `json:"sourcePath,omitempty"`
 	// Origin is one of the Origin kinds of package tasks; OriginName and OriginVersion the package or project.
 	Origin        string `json:"origin"`
@@ -67,14 +74,30 @@ type Response struct {
 
 // Deps are what the stage needs from outside.
 type Deps struct {
+	// OutputDir is what RecordPath is relative to.
+	OutputDir string
 	// Log may be nil.
 	Log *slog.Logger
+}
+
+// scanner is one call of Run.
+type scanner struct {
+	log         *slog.Logger
+	req         *Request
+	folder      *layer.Folder
+	items       items
+	fileSystems published.FileSystems
+	was         published.Record // what the last scan saw
+	recordPath  string           // empty for none
+	started     int64            // when the publish began, in nanoseconds since 1970; 0 when it is not known
+	found       []*found         // in the order of the walk
+	read        int              // files that were read, sources too
 }
 
 // Run walks the folder. Where several files are refused the error is that of the first in the order of the walk and says how
 // many more there are. Codes: CONTAINER2011 (no such folder), GANTRY4001 (no files in it), 4002 (cannot be read), 4003
 // (changed while it was read), 4004 (link out of the folder), 4005 (two names that differ in case only), 4006 (not UTF-8), 4007
-// (device, pipe, socket), 4008 (.wh.), 4012 (link that leads in a circle or nowhere).
+// (device, pipe, socket), 4008 (.wh.), 4012 (link that leads in a circle or nowhere), 4016 (a stale copy that cannot be replaced).
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
@@ -84,79 +107,49 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		return nil, err
 	}
 	defer folder.Close()
-	w := &walker{ctx: ctx, folder: folder, req: req}
-	if err := w.run(); err != nil {
+	s := &scanner{log: d.Log, req: req, folder: folder, items: index(req.Items)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.scan(ctx, d.OutputDir); err != nil {
 		return nil, err
 	}
-	sort.Slice(w.files, func(i, j int) bool { return w.files[i].Path < w.files[j].Path })
-	count := attach(w.files, req.Items)
+	files, count := s.list()
 	if count == 0 {
 		return nil, diag.New(diag.PublishFolderEmpty, "the publish folder "+req.FolderPath+" has no files",
 			"publish first: an image without the app is never what was meant")
 	}
-	if d.Log != nil {
-		d.Log.Info("scanned the publish folder", "stage", Stage, "files", count, "read", w.read)
-	}
+	s.remember()
+	s.log.Info("scanned the publish folder", "stage", Stage, "files", count, "read", s.read)
+	dir := strings.TrimRight(filepath.ToSlash(req.FolderPath), "/") + "/"
 	return &Response{
-		ResponseHeader: tasks.ResponseHeader{SchemaVersion: tasks.SchemaVersion, Stage: Stage, Inputs: w.inputs(), Outputs: []tasks.Output{}},
-		FolderPath:     req.FolderPath,
-		Files:          w.files,
+		ResponseHeader: tasks.ResponseHeader{
+			SchemaVersion: tasks.SchemaVersion, Stage: Stage, Outputs: []tasks.Output{},
+			Inputs: []tasks.FileDigest{{Path: dir, Digest: tasks.FileListDigest(files)}},
+		},
+		FolderPath: req.FolderPath,
+		Files:      files,
 	}, nil
 }
 
-// inputs are the folder and the files in it whose content was read.
-func (w *walker) inputs() []tasks.FileDigest {
-	dir := strings.TrimRight(filepath.ToSlash(w.req.FolderPath), "/") + "/"
-	list := []tasks.FileDigest{{Path: dir, Digest: tasks.FileListDigest(w.files)}}
-	for i := range w.files {
-		if f := &w.files[i]; f.Digest != "" {
-			list = append(list, tasks.FileDigest{Path: dir + f.Path, Digest: f.Digest})
-		}
+// scan finds all files, makes the copies what they have to be, and knows their content. The record is read during the walk: each costs about as
+// much as the other.
+func (s *scanner) scan(ctx context.Context, outputDir string) error {
+	var record sync.WaitGroup
+	record.Go(func() { s.open(outputDir) })
+	w := &walker{ctx: ctx, scanner: s}
+	err := w.walk("", []string{"."}, false)
+	record.Wait()
+	if err != nil {
+		return err
 	}
-	return list
-}
-
-// kind is the item's origin. MSBuild's items call the files of a self-contained app's runtime those of a package, the runtime pack
-// Microsoft.NETCore.App.Runtime.RID or its like (KnownRuntimePack of the SDK's bundled versions): several projects share it, and it
-// changes with the SDK alone.
-func (i *Item) kind() string {
-	if i.Origin == tasks.OriginPackage && runtimePack.MatchString(i.OriginName) {
-		return tasks.OriginRuntime
+	s.leaveOut()
+	s.refuseCollisions()
+	if err := s.readFiles(ctx, s.found); err != nil {
+		return err
 	}
-	return i.Origin
-}
-
-var runtimePack = regexp.MustCompile(`(?i)^(Microsoft\.(NETCore|AspNetCore|WindowsDesktop)\.App\.Runtime|runtime\.[^.]+\.Microsoft\.DotNet\.ILCompiler)\b`)
-
-// attach gives the files their origins and returns the number of files.
-func attach(files []tasks.FileEntry, items []Item) int {
-	byPath := make(map[string]*Item, len(items))
-	for i := range items {
-		byPath[foldCase(strings.ReplaceAll(items[i].Path, `\`, "/"))] = &items[i]
+	if err := s.firstError(); err != nil {
+		return err
 	}
-	count := 0
-	for i := range files {
-		f := &files[i]
-		if f.Type != tasks.TypeFile {
-			continue
-		}
-		count++
-		// A name on Linux may have a backslash of its own, so both sides lose theirs.
-		if item := byPath[foldCase(strings.ReplaceAll(f.Path, `\`, "/"))]; item != nil {
-			f.Origin, f.OriginName, f.OriginVersion = item.kind(), item.OriginName, item.OriginVersion
-		} else {
-			f.Origin = tasks.OriginApp
-		}
-	}
-	return count
-}
-
-// rewritten says whether the file at path is compared by content.
-func (r *Request) rewritten(path string) bool {
-	for _, pattern := range r.Rewritten {
-		if ok, _ := doublestar.Match(pattern, path); ok { // the pattern was validated
-			return true
-		}
-	}
-	return false
+	return s.replaceStale(ctx)
 }

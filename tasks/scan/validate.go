@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -28,10 +29,24 @@ func (r *Request) Validate() error {
 			bad(fmt.Sprintf("items[%d].origin", i), fmt.Sprintf("is %q", item.Origin), "use app, project, package or runtime")
 		}
 	}
-	for i, pattern := range r.Rewritten {
+	for i, pattern := range r.Transformed {
 		if !doublestar.ValidatePattern(pattern) {
-			bad(fmt.Sprintf("rewritten[%d]", i), fmt.Sprintf("is %q, which is no pattern", pattern), "write a glob such as *.deps.json")
+			bad(fmt.Sprintf("transformed[%d]", i), fmt.Sprintf("is %q, which is no pattern", pattern), "write a glob such as *.config")
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// transformed says whether the file at path differs from its source on purpose.
+func (r *Request) transformed(path string) bool {
+	patterns := r.Transformed
+	if patterns == nil {
+		patterns = transformedBySDK
+	}
+	for _, pattern := range patterns {
+		if ok, _ := doublestar.Match(pattern, path); ok { // the pattern was validated
+			return true
+		}
+	}
+	return false
 }

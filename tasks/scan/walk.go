@@ -6,96 +6,96 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/layer"
+	"github.com/gantry-build/gantry/internal/published"
 	"github.com/gantry-build/gantry/tasks"
 )
 
-// walker walks one folder. It goes on after a bad file, so that the number of all is known.
-type walker struct {
-	ctx    context.Context // of Run, which made the walker for one call
-	folder *layer.Folder
-	req    *Request
-	files  []tasks.FileEntry
-	read   int // files whose content was read
-	first  error
-	more   int
+// found is one file or folder of the walk, or why it cannot be used.
+type found struct {
+	entry   tasks.FileEntry
+	err     error
+	linked  bool // reached through a symbolic link
+	left    bool // left out of the list
+	content published.Content
+	source  published.Content // what it was copied from, as far as it was looked at
 }
 
-func (w *walker) run() error {
-	if err := w.walk("", nil); err != nil {
-		return err
+func (f *found) folder() bool { return f.err == nil && f.entry.Type == tasks.TypeDirectory }
+
+// file says whether f is a file of the list.
+func (f *found) file() bool { return f.err == nil && f.entry.Type == tasks.TypeFile && !f.left }
+
+// walker walks the folder. It goes on after a bad file, so that the number of all is known.
+type walker struct {
+	*scanner
+	ctx context.Context // of Run, which made the walker for one call
+}
+
+func (w *walker) bad(path string, err error) {
+	w.found = append(w.found, &found{entry: tasks.FileEntry{Path: path}, err: err})
+}
+
+// firstError is that of the first bad file, which says how many more there are.
+func (s *scanner) firstError() error {
+	var first error
+	more := 0
+	for _, f := range s.found {
+		switch {
+		case f.err == nil:
+		case first == nil:
+			first = f.err
+		default:
+			more++
+		}
 	}
 	var e *diag.Error
-	if w.more > 0 && errors.As(w.first, &e) {
-		e.What = fmt.Sprintf("%s (and %d more of its files cannot be used)", e.What, w.more)
+	if more > 0 && errors.As(first, &e) {
+		e.What = fmt.Sprintf("%s (and %d more of its files cannot be used)", e.What, more)
 	}
-	return w.first
-}
-
-func (w *walker) bad(err error) {
-	if w.first == nil {
-		w.first = err
-		return
-	}
-	w.more++
+	return first
 }
 
 // walk lists the folder dir, relative to the publish folder; real are the resolved paths of the folders around it, itself
 // included. Only a cancelled context is returned as an error.
-func (w *walker) walk(dir string, real []string) error {
+func (w *walker) walk(dir string, real []string, linked bool) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	here := w.path(dir)
-	if dir == "" {
-		real = []string{"."}
-	}
-	children, err := os.ReadDir(here)
+	children, err := os.ReadDir(w.path(dir))
 	if err != nil {
-		if dir == "" {
-			dir = "."
-		}
-		w.bad(layer.Unreadable(dir, err))
+		w.bad(dir, layer.Unreadable(path.Join(".", dir), err))
 		return nil
 	}
-	folded := make(map[string]string, len(children))
 	for _, c := range children {
-		path := c.Name()
-		if dir != "" {
-			path = dir + "/" + path
-		}
-		if err := checkName(path, c.Name()); err != nil {
-			w.bad(err)
+		at := path.Join(dir, c.Name())
+		if err := checkName(at, c.Name()); err != nil {
+			w.bad(at, err)
 			continue
 		}
-		fi, target, err := w.stat(path, c)
+		fi, target, err := w.stat(at, c)
 		if err != nil {
-			w.bad(err)
+			w.bad(at, err)
 			continue
 		}
-		if fi == nil || systemFile(fi) {
+		if fi == nil || systemFile(fi) || w.unfinished(at, fi) {
 			continue
 		}
-		key := foldCase(c.Name())
-		if other, ok := folded[key]; ok {
-			w.bad(collision(path, other))
-			continue
-		}
-		folded[key] = path
-		if err := w.entry(path, target, fi, real); err != nil {
+		if err := w.entry(at, target, fi, real, linked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *walker) path(rel string) string {
-	return filepath.Join(w.req.FolderPath, filepath.FromSlash(rel))
+func (s *scanner) path(rel string) string {
+	return filepath.Join(s.req.FolderPath, filepath.FromSlash(rel))
 }
 
 // stat returns what path is, links followed, and, for a link, where it leads to, relative to the folder. Nil without an error
@@ -129,7 +129,8 @@ func (w *walker) stat(path string, c fs.DirEntry) (fi fs.FileInfo, target string
 }
 
 // entry lists one file or folder and walks the folder.
-func (w *walker) entry(path, target string, fi fs.FileInfo, real []string) error {
+func (w *walker) entry(path, target string, fi fs.FileInfo, real []string, linked bool) error {
+	linked = linked || target != ""
 	switch {
 	case fi.IsDir():
 		at := filepath.Join(real[len(real)-1], filepath.Base(filepath.FromSlash(path)))
@@ -138,35 +139,20 @@ func (w *walker) entry(path, target string, fi fs.FileInfo, real []string) error
 		}
 		for _, r := range real {
 			if r == at {
-				w.bad(diag.New(diag.SymlinkLoop, fmt.Sprintf("symbolic link %q of the publish folder leads to a folder that it is in", path),
+				w.bad(path, diag.New(diag.SymlinkLoop, fmt.Sprintf("symbolic link %q of the publish folder leads to a folder that it is in", path),
 					"delete the link"))
 				return nil
 			}
 		}
-		w.files = append(w.files, tasks.FileEntry{Path: path, Type: tasks.TypeDirectory})
-		return w.walk(path, append(real[:len(real):len(real)], at))
+		w.found = append(w.found, &found{entry: tasks.FileEntry{Path: path, Type: tasks.TypeDirectory}})
+		return w.walk(path, append(real[:len(real):len(real)], at), linked)
 	case fi.Mode().IsRegular():
-		return w.file(path, fi)
+		f := &found{entry: tasks.FileEntry{Path: path, Type: tasks.TypeFile, Size: fi.Size()}, linked: linked}
+		f.content.Stat = published.Of(w.path(path), fi)
+		w.found = append(w.found, f)
+		return nil
 	}
-	w.bad(diag.New(diag.UnsupportedFile, fmt.Sprintf("%q of the publish folder is %s", path, kind(fi.Mode())), "delete it: only files and folders can be in a layer"))
-	return nil
-}
-
-func (w *walker) file(path string, fi fs.FileInfo) error {
-	e := tasks.FileEntry{Path: path, Type: tasks.TypeFile, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), ChangeTime: changeTime(fi)}
-	if w.req.rewritten(path) {
-		digest, err := layer.Digest(w.ctx, w.folder, &layer.File{Path: path, Size: e.Size, ModTime: e.ModTime})
-		if cancelled := w.ctx.Err(); cancelled != nil {
-			return cancelled
-		}
-		if err != nil {
-			w.bad(err)
-			return nil
-		}
-		e.Digest, e.ModTime, e.ChangeTime = digest, 0, 0
-		w.read++
-	}
-	w.files = append(w.files, e)
+	w.bad(path, diag.New(diag.UnsupportedFile, fmt.Sprintf("%q of the publish folder is %s", path, kind(fi.Mode())), "delete it: only files and folders can be in a layer"))
 	return nil
 }
 
@@ -182,9 +168,23 @@ func checkName(path, name string) error {
 	return nil
 }
 
-func collision(path, other string) error {
-	return diag.New(diag.CaseCollision, fmt.Sprintf("%q and %q in the publish folder differ only in case or in how accents are written", other, path),
-		"rename one of them: where case does not count there can be only one")
+// refuseCollisions refuses names that only differ in case. It knows what is left out.
+func (s *scanner) refuseCollisions() {
+	seen := make(map[string]string, len(s.found))
+	for _, f := range s.found {
+		if f.err != nil || f.left {
+			continue
+		}
+		dir, name := path.Split(f.entry.Path)
+		key := dir + foldCase(name)
+		if other, ok := seen[key]; ok {
+			f.err = diag.New(diag.CaseCollision,
+				fmt.Sprintf("%q and %q in the publish folder differ only in case or in how accents are written", other, f.entry.Path),
+				"rename one of them: where case does not count there can be only one")
+			continue
+		}
+		seen[key] = f.entry.Path
+	}
 }
 
 func kind(m fs.FileMode) string {

@@ -1,7 +1,8 @@
 // Package selectbase is the stage select-base: which image of a resolved base serves a runtime identifier, and what it is made of.
 //
 // It reads manifests and the configuration from the content store and fetches by digest what the store lacks, so that a second
-// project or runtime identifier, and a second build, ask the registry nothing.
+// project or runtime identifier, and a second build, ask the registry nothing. An earlier image of the destination on the same base says
+// of it what the stage needs (see recall): a machine with an empty store then needs no more of the base than its digest.
 package selectbase
 
 import (
@@ -33,6 +34,10 @@ type Request struct {
 	ImageFormat string `json:"imageFormat,omitempty"`
 	// OutputRegistry is as in resolve-base.
 	OutputRegistry string `json:"outputRegistry,omitempty"`
+	// RecallRequestPath is a request of recall, for what an earlier image says of its base; empty means that none is asked for.
+	RecallRequestPath string `json:"recallRequestPath,omitempty"`
+	// PullPolicy is as in resolve-base. With never, what the store lacks is GANTRY2006.
+	PullPolicy string `json:"pullPolicy,omitempty"`
 }
 
 // Validate returns all problems of the request. An unknown format is CONTAINER2031.
@@ -45,6 +50,9 @@ func (r *Request) Validate() error {
 		errs = append(errs, diag.New(diag.InvalidValue, "runtimeIdentifier is missing", "name one, such as linux-x64"))
 	}
 	if _, err := image.ParseFormat(r.ImageFormat); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := pull.ParsePolicy(r.PullPolicy); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -62,11 +70,13 @@ type Fetcher interface {
 	Blob(ctx context.Context, digest cas.Digest, size int64) (io.ReadCloser, error)
 }
 
-// Deps are what the stage needs. Source returns the base's repository.
+// Deps are what the stage needs. Source returns the base's repository. Recall says what an earlier image is made of; nil means that
+// there is nobody to ask.
 type Deps struct {
 	Source func(registry.Name, registry.Mode) Fetcher
 	Store  *cas.Store
 	Log    *slog.Logger
+	Recall func(context.Context) (*tasks.Recalled, error)
 }
 
 // resolved is what resolve-base found.
@@ -89,7 +99,7 @@ type selection struct {
 }
 
 // Run selects the platform. Errors are CONTAINER1011 when the base has none for the runtime identifier, CONTAINER2001 and 2003,
-// GANTRY2001 to 2003 for a base that cannot be used, and those of the registry.
+// GANTRY2001 to 2003 for a base that cannot be used, GANTRY2006 for what the policy does not let it fetch, and those of the registry.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	s := selection{Deps: d, req: req}
 	in, err := tasks.ReadResponse(req.ResolveBasePath, "resolve-base", &s.base)
@@ -97,16 +107,21 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		return nil, err
 	}
 	s.inputs = append(s.inputs, in)
-	s.from = d.Source(registry.Name{Registry: s.base.Registry, Repository: s.base.Repository}, registry.PullMode(s.base.Registry, req.OutputRegistry))
-
-	desc, m, err := s.manifest(ctx)
+	if s.from, err = s.source(); err != nil {
+		return nil, err
+	}
+	entry, err := s.entry(ctx)
 	if err != nil {
 		return nil, err
 	}
-	base, err := s.describe(ctx, desc, m)
+	base, err := s.recalled(ctx, entry)
+	if base == nil && err == nil {
+		base, err = s.read(ctx, entry)
+	}
 	if err != nil {
 		return nil, err
 	}
+	s.explain(base.Platform)
 	return &Response{
 		ResponseHeader: tasks.ResponseHeader{
 			Inputs: s.inputs,
@@ -119,24 +134,22 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	}, nil
 }
 
-// manifest returns the manifest of the image that serves the runtime identifier.
-func (s *selection) manifest(ctx context.Context) (desc tasks.Descriptor, m *image.Manifest, err error) {
-	digest, mediaType := s.base.Digest, s.base.MediaType
-	if image.IsIndex(mediaType) {
-		entry, err := s.pick(ctx)
-		if err != nil {
-			return desc, nil, err
-		}
-		digest, mediaType = entry.Digest, entry.MediaType
+// source is the base's repository as far as the policy lets it be asked.
+func (s *selection) source() (Fetcher, error) {
+	name := registry.Name{Registry: s.base.Registry, Repository: s.base.Repository}
+	policy, err := pull.ParsePolicy(s.req.PullPolicy)
+	if err != nil || policy == pull.Never {
+		return pull.Offline{Name: name}, err
 	}
-	doc, err := pull.Manifest(ctx, s.Store, s.from, digest, s.Log)
-	if err != nil {
-		return desc, nil, err
+	return s.Source(name, registry.PullMode(name.Registry, s.req.OutputRegistry)), nil
+}
+
+// entry is the manifest of the image that serves the runtime identifier. Its size is 0 when the base is no index.
+func (s *selection) entry(ctx context.Context) (tasks.Descriptor, error) {
+	if image.IsIndex(s.base.MediaType) {
+		return s.pick(ctx)
 	}
-	if m, err = image.ParseManifest(doc.Body, mediaType); err != nil {
-		return desc, nil, err
-	}
-	return tasks.Descriptor{MediaType: mediaType, Digest: digest, Size: int64(len(doc.Body))}, m, nil
+	return tasks.Descriptor{MediaType: s.base.MediaType, Digest: s.base.Digest}, nil
 }
 
 // pick chooses an entry of the index.
@@ -168,8 +181,16 @@ func (s *selection) graph() (*image.Graph, error) {
 	return image.ParseGraph(body)
 }
 
-// describe reads the configuration and checks that the parts fit.
-func (s *selection) describe(ctx context.Context, desc tasks.Descriptor, m *image.Manifest) (*tasks.Base, error) {
+// read makes the answer from the base's own manifest and configuration.
+func (s *selection) read(ctx context.Context, entry tasks.Descriptor) (*tasks.Base, error) {
+	doc, err := pull.Manifest(ctx, s.Store, s.from, entry.Digest, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	m, err := image.ParseManifest(doc.Body, entry.MediaType)
+	if err != nil {
+		return nil, err
+	}
 	body, err := pull.Small(ctx, s.Store, s.from, m.Config, image.MaxConfigBytes, s.Log)
 	if err != nil {
 		return nil, err
@@ -182,24 +203,35 @@ func (s *selection) describe(ctx context.Context, desc tasks.Descriptor, m *imag
 		return nil, diag.New(diag.InvalidBaseConfig,
 			fmt.Sprintf("the base image has %d layers and its configuration names %d", len(m.Layers), len(config.DiffIDs)), "use another base image")
 	}
-	format, err := image.ParseFormat(s.req.ImageFormat)
+	format, err := s.format(m.MediaType)
 	if err != nil {
 		return nil, err
-	}
-	if format == "" {
-		format = image.FormatOf(m.MediaType)
 	}
 	for _, l := range m.Layers {
 		if _, err := image.LayerType(l.MediaType, format); err != nil {
 			return nil, err
 		}
 	}
-	s.explain(config.Platform)
-	return &tasks.Base{
-		Reference: s.base.Reference, Registry: s.base.Registry, Repository: s.base.Repository, Digest: s.base.Digest,
-		Manifest: desc, Config: m.Config, Layers: m.Layers,
-		Platform: config.Platform, RuntimeIdentifier: s.req.RuntimeIdentifier, Format: format, Created: config.Created,
-	}, nil
+	return s.complete(&tasks.Base{
+		Manifest: tasks.Descriptor{MediaType: m.MediaType, Digest: entry.Digest, Size: int64(len(doc.Body))},
+		Config:   m.Config, Layers: m.Layers, Platform: config.Platform, Created: config.Created,
+	}, format), nil
+}
+
+// format is that of the image to be made on a base with a manifest of a media type.
+func (s *selection) format(mediaType string) (string, error) {
+	format, err := image.ParseFormat(s.req.ImageFormat)
+	if format == "" {
+		format = image.FormatOf(mediaType)
+	}
+	return format, err
+}
+
+// complete adds what the request says and resolve-base found.
+func (s *selection) complete(b *tasks.Base, format string) *tasks.Base {
+	b.Reference, b.Registry, b.Repository, b.Digest = s.base.Reference, s.base.Registry, s.base.Repository, s.base.Digest
+	b.RuntimeIdentifier, b.Format = s.req.RuntimeIdentifier, format
+	return b
 }
 
 // explain says when the base's platform is not what its runtime identifier promises. A base that is no index is taken for every

@@ -1,74 +1,90 @@
-// Bench compares Gantry with the SDK's own container publish: the same
-// project, the same registry, in turns, in one run. scripts/bench calls it.
+// Bench compares Gantry with the SDK's own container publish: the same sources, the same registry, in turns, in one run. scripts/bench
+// calls it.
 //
-//	bench -root DIR -package FEED -version V -gantry FILE [-pairs N] [-out DIR]
+//	bench -package FEED -version V [-rounds N] [-cases REGEX] [-latency MS,MS] [-memory=false] [-out DIR]
 //
-// It writes results.json and results.md into -out.
+// It writes results.json, results.md, summary.md and two charts into -out. What is measured, and of the product of all dimensions
+// what is left out, is in apps.go.
+//
+// The binary is also started by itself: as "bench exec COMMAND…" to measure a process tree (exec.go), and in place of gantry to
+// measure its memory (peak.go).
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
-// setup is what the command line says.
-type setup struct {
-	root, feed, version, gantry, out string
-	pairs                            int
+// options are what the command line says.
+type options struct {
+	feed, version, out string
+	rounds             int
+	cases              *regexp.Regexp
+	latencies          []int
+	memory             bool
 }
 
 func main() {
-	var s setup
-	flag.StringVar(&s.root, "root", ".", "top of the source tree")
-	flag.StringVar(&s.feed, "package", "", "folder with the packed package")
-	flag.StringVar(&s.version, "version", "", "version of the package")
-	flag.StringVar(&s.gantry, "gantry", "", "the gantry binary, for its start time")
-	flag.StringVar(&s.out, "out", "bench", "folder for the results")
-	flag.IntVar(&s.pairs, "pairs", 5, "how often each case is measured with each tool")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, s); err != nil {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "exec":
+		os.Exit(execMain(os.Args[2:]))
+	case os.Getenv(peakTool) != "":
+		os.Exit(peakMain(os.Args[1:]))
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = runUntilSignal(o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, s setup) error {
-	work, err := os.MkdirTemp("", "gantry-bench-")
-	if err != nil {
-		return err
+func runUntilSignal(o options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, o)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var cases, latencies string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.feed, "package", "", "folder with the packed package")
+	flags.StringVar(&o.version, "version", "", "version of the package")
+	flags.StringVar(&o.out, "out", "bench", "folder for the results")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each case is measured with each tool")
+	flags.StringVar(&cases, "cases", "", "measure only cases whose name, such as \"160 MB/nothing changed/0\", this matches (app, case, latency in ms)")
+	flags.StringVar(&latencies, "latency", "0,5,30", "milliseconds that the proxy adds to each request, where a case is measured with several")
+	flags.BoolVar(&o.memory, "memory", true, "a round of its own for the memory of gantry's processes")
+	if err := flags.Parse(args); err != nil {
+		return o, err
 	}
-	defer os.RemoveAll(work)
-	r, err := startRegistry(ctx, work)
-	if err != nil {
-		return err
+	var err error
+	if o.cases, err = regexp.Compile("(?i)" + cases); err != nil {
+		return o, err
 	}
-	defer r.close()
-	results := newResults(s.pairs, r.about)
-	tools, err := prepare(ctx, s, work, r)
-	if err != nil {
-		return err
-	}
-	for i := range s.pairs {
-		// who goes first changes: neither always finds warm caches
-		order := []*tool{tools[i%2], tools[1-i%2]}
-		for _, t := range order {
-			fmt.Fprintf(os.Stderr, "bench: pair %d of %d, %s\n", i+1, s.pairs, t.name)
-			if err := t.measure(ctx, i, results); err != nil {
-				return err
-			}
+	for _, s := range strings.Split(latencies, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			return o, fmt.Errorf("-latency: %q is no number of milliseconds", s)
 		}
+		o.latencies = append(o.latencies, n)
 	}
-	if results.StartMilliseconds, err = startTime(ctx, s.gantry, 50); err != nil {
-		return err
+	if o.rounds < 1 || o.feed == "" || o.version == "" || flags.NArg() > 0 {
+		return o, errors.New("usage: bench -package FEED -version V [-rounds N] [-cases REGEX] [-latency MS,MS] [-memory=false] [-out DIR]")
 	}
-	if err := os.MkdirAll(s.out, 0o755); err != nil {
-		return err
-	}
-	return results.write(filepath.Join(s.out, "results.json"), filepath.Join(s.out, "results.md"))
+	return o, nil
 }

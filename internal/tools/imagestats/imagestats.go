@@ -21,6 +21,9 @@ type Stats struct {
 	LayersUp      int `json:"layersUp"`
 	LayersMounted int `json:"layersMounted"`
 	Layers        int `json:"layers"`
+	// BlobsUp and BlobsMounted are blobs of any kind, counted in each repository.
+	BlobsUp      int `json:"blobsUp"`
+	BlobsMounted int `json:"blobsMounted"`
 }
 
 // Of sums up the requests of one publish. read gives the body of a manifest
@@ -44,8 +47,10 @@ func Of(requests []recorder.Request, counts recorder.Counts, read func(path stri
 			}
 		case r.Method == http.MethodPost && query.Has("mount"):
 			mounted[query.Get("mount")] = true
+			s.BlobsMounted++
 		case query.Has("digest"):
 			uploaded[query.Get("digest")] = true
+			s.BlobsUp++
 		}
 	}
 	for digest := range layers {

@@ -15,6 +15,7 @@ func TestOf(t *testing.T) {
 		{Method: "PUT", Path: "/v2/app/blobs/uploads/1", Query: "digest=sha256%3Ab", Status: 201},
 		{Method: "PUT", Path: "/v2/app/blobs/uploads/2", Query: "digest=sha256%3Aconfig", Status: 201},
 		{Method: "PUT", Path: "/v2/app/manifests/latest", Status: 201},
+		{Method: "POST", Path: "/v2/other/blobs/uploads/", Query: "mount=sha256%3Aa&from=base", Status: 201},
 		{Method: "PUT", Path: "/v2/app/manifests/refused", Status: 400},
 	}
 	read := func(path string) ([]byte, error) {
@@ -29,8 +30,8 @@ func TestOf(t *testing.T) {
 		want     Stats
 	}{
 		{"nothing", nil, Stats{}},
-		{"a publish", requests, Stats{LayersUp: 1, LayersMounted: 1, Layers: 3}},
-		{"no manifest", requests[:4], Stats{}},
+		{"a publish", requests, Stats{LayersUp: 1, LayersMounted: 1, Layers: 3, BlobsUp: 2, BlobsMounted: 2}},
+		{"no manifest", requests[:4], Stats{BlobsUp: 2, BlobsMounted: 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
