@@ -22,7 +22,7 @@ func StartOlareg(t testing.TB) *Registry {
 		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: dir},
 		API:     config.ConfigAPI{DeleteEnabled: &on},
 	})
-	server := httptest.NewServer(oneUploadAtATime(registry))
+	server := httptest.NewServer(oneAtATime(registry))
 	stop := func() {
 		server.Close()
 		if err := registry.Close(); err != nil {
@@ -37,14 +37,21 @@ func StartOlareg(t testing.TB) *Registry {
 	return r
 }
 
-// oneUploadAtATime lets uploads begin one after the other: olareg 0.2.2 makes
-// a new repository's folder without a lock, which the race detector sees.
-func oneUploadAtATime(next http.Handler) http.Handler {
-	var mu sync.Mutex
+// oneAtATime lets uploads begin, and manifests be written, one after the
+// other: olareg 0.2.2 makes a new repository's folder, and changes the index
+// that readers have a shallow copy of, without a lock, which the race
+// detector sees.
+func oneAtATime(next http.Handler) http.Handler {
+	var mu sync.RWMutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
+		manifest := strings.Contains(r.URL.Path, "/manifests/")
+		switch {
+		case r.Method == http.MethodPost, manifest && r.Method != http.MethodGet && r.Method != http.MethodHead:
 			mu.Lock()
 			defer mu.Unlock()
+		case manifest:
+			mu.RLock()
+			defer mu.RUnlock()
 		}
 		next.ServeHTTP(w, r)
 	})
