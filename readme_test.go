@@ -25,6 +25,7 @@ func TestReadme_generatedParts(t *testing.T) {
 		"stages":      stageTable(),
 		"codes":       codeTable(),
 		"differences": read(t, "msbuild/testdata/differential/differences.md"),
+		"bench":       read(t, "bench/summary.md"),
 	} {
 		want = replacePart(t, want, name, text)
 	}
