@@ -32,6 +32,16 @@ func ReadResponse(path, stage string, v Document) (FileDigest, error) {
 	return FileDigest{Path: path, Digest: cas.DigestOf(data)}, nil
 }
 
+// Resolved is the part of resolve-base's response that other stages read.
+type Resolved struct {
+	ResponseHeader
+	Reference  string     `json:"reference"`
+	Registry   string     `json:"registry"`
+	Repository string     `json:"repository"`
+	Digest     cas.Digest `json:"digest"`
+	MediaType  string     `json:"mediaType"`
+}
+
 // ReadBase reads the response of select-base.
 func ReadBase(path string) (*Base, FileDigest, error) {
 	var doc struct {

@@ -63,6 +63,18 @@ type Writer struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
+// Names writes tags, then the cache tag, reads the tags back if asked to, and notes in result what became of each. found is what the
+// destination said before.
+func (w Writer) Names(ctx context.Context, result *outcome.Result, tags []string, cacheTag string, found oracle.Finding, readBack bool) (err error) {
+	if result.Tags, err = w.Tags(ctx, tags, found.Tags, !found.Present); err != nil {
+		return err
+	}
+	if result.CacheTag, err = w.CacheTag(ctx, cacheTag, tags, found.Tags); err != nil || !readBack {
+		return err
+	}
+	return w.ReadBack(ctx, result.Tags)
+}
+
 // Tags writes those tags that do not name the document yet, and says what became of each. Without tags nothing is written but, with
 // content sent, the manifest by its digest. The first is written alone, as it shows whether the registry takes the image.
 func (w Writer) Tags(ctx context.Context, tags []string, found []oracle.Tag, sent bool) ([]outcome.Tag, error) {

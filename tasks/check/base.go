@@ -31,25 +31,15 @@ type base struct {
 
 // bases are what was found out about the bases so far.
 type bases struct {
-	asked  *resolved // resolve-base's response
+	asked  *tasks.Resolved // resolve-base's response
 	byName map[string]*base
-}
-
-// resolved is what resolve-base found.
-type resolved struct {
-	tasks.ResponseHeader
-	Reference  string     `json:"reference"`
-	Registry   string     `json:"registry"`
-	Repository string     `json:"repository"`
-	Digest     cas.Digest `json:"digest"`
-	MediaType  string     `json:"mediaType"`
 }
 
 // readInputs reads the files that the request names.
 func (c *checker) readInputs() error {
 	c.bases.byName = map[string]*base{}
 	if c.req.ResolveBasePath != "" && c.req.includesBase() {
-		c.bases.asked = &resolved{}
+		c.bases.asked = &tasks.Resolved{}
 		in, err := tasks.ReadResponse(c.req.ResolveBasePath, "resolve-base", c.bases.asked)
 		if err != nil {
 			return err

@@ -188,7 +188,7 @@ func (r *run) oracle() oracle.Oracle {
 
 // names writes the tags that do not name the image yet. A registry that said of a blob, or of the whole image, that it was there, and
 // misses it now (its cache outlived the blob: seen with distribution 2.8), gets all blobs again, sent and not mounted.
-func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
+func (r *run) names(ctx context.Context, found oracle.Finding) error {
 	w := deliver.Writer{
 		Repository: r.repo, Name: r.dst, Log: r.Log, Store: r.Store, Document: r.manifest, Parallel: r.limit(),
 		Skipped: found.Present || r.leftOut > 0,
@@ -202,16 +202,7 @@ func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 	if r.ReadOnly {
 		w.Store = nil
 	}
-	if r.result.Tags, err = w.Tags(ctx, r.req.tags(), found.Tags, !found.Present); err != nil {
-		return err
-	}
-	if r.result.CacheTag, err = w.CacheTag(ctx, r.req.CacheTag, r.req.tags(), found.Tags); err != nil {
-		return err
-	}
-	if r.req.Verifies(tasks.VerifyTags) {
-		return w.ReadBack(ctx, r.result.Tags)
-	}
-	return nil
+	return w.Names(ctx, &r.result, r.req.tags(), r.req.CacheTag, found, r.req.Verifies(tasks.VerifyTags))
 }
 
 func (d Deps) limit() int {

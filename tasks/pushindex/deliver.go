@@ -87,7 +87,7 @@ func held(found oracle.Finding) []cas.Digest {
 
 // names writes the tags that do not name the index yet. A registry that said that it has the index, and misses an image of it now, is
 // given the images again.
-func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
+func (r *run) names(ctx context.Context, found oracle.Finding) error {
 	w := deliver.Writer{
 		Repository: r.repo, Name: r.dst, Log: r.Log, Store: r.Store, Document: r.index, Parallel: parallel, Skipped: found.Present,
 	}
@@ -98,16 +98,7 @@ func (r *run) names(ctx context.Context, found oracle.Finding) (err error) {
 			return r.images(ctx, nil)
 		}
 	}
-	if r.result.Tags, err = w.Tags(ctx, r.req.tags(), found.Tags, !found.Present); err != nil {
-		return err
-	}
-	if r.result.CacheTag, err = w.CacheTag(ctx, r.req.CacheTag, r.req.tags(), found.Tags); err != nil {
-		return err
-	}
-	if r.req.Verifies(tasks.VerifyTags) {
-		return w.ReadBack(ctx, r.result.Tags)
-	}
-	return nil
+	return w.Names(ctx, &r.result, r.req.tags(), r.req.CacheTag, found, r.req.Verifies(tasks.VerifyTags))
 }
 
 // images makes sure, side by side, that each image of the index is there: by its push request where it has one, which asks by digest

@@ -7,13 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/gantry-build/gantry/internal/diag"
 )
 
 // buildFile names, in a folder of documents, the build that they are of. A build writes it before its first document.
 const buildFile = "build"
+
+const takenHint = "publish one after the other, or give each an IntermediateOutputPath and a PublishDir of its own"
 
 // owns says GANTRY9005 of a folder whose documents are of another build than this one: two publishes of one project at once share the
 // folder, and what one wrote must not be pushed by the other. Where no build is named nobody can tell, and nobody shares.
@@ -29,7 +30,7 @@ func (env *Env) owns(dir string) error {
 		return nil
 	}
 	return diag.New(diag.FolderTaken, fmt.Sprintf("another publish of this project used %s at the same time, so nothing was pushed by this one", dir),
-		"publish one after the other, or give each an IntermediateOutputPath and a PublishDir of its own")
+		takenHint)
 }
 
 // confirm says whether the documents in dir, all read by now, are those that this build made: its requests, as no other build came since,
@@ -43,7 +44,7 @@ func (env *Env) confirm(dir string) error {
 		return nil // not driven by a build that keeps stamps
 	}
 	c := current{env: env, dir: dir}
-	for _, name := range stampedNames() {
+	for _, name := range stampedOrder {
 		if _, err := os.Stat(c.files(name).Request); err != nil {
 			continue // the folder of an index has none
 		}
@@ -53,18 +54,8 @@ func (env *Env) confirm(dir string) error {
 		}
 		if !stage.current(env, c.files(name), filepath.Join(dir, "stamp", name)) {
 			return diag.New(diag.FolderTaken, fmt.Sprintf("%s of %s was changed by something else while this publish ran, so nothing was pushed", name+".json", dir),
-				"publish one after the other, or give each an IntermediateOutputPath and a PublishDir of its own")
+				takenHint)
 		}
 	}
 	return nil
-}
-
-// stampedNames are the stages with a stamp, in order.
-func stampedNames() []string {
-	var names []string
-	for name := range stamped {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

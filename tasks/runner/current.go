@@ -78,7 +78,7 @@ func (s Stage) ExecIfCurrent(ctx context.Context, env *Env, files Files, trace T
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
-	for _, name := range []string{"select-base", "compute-config", "create-layers"} {
+	for _, name := range stampedOrder {
 		if is, err := c.compare(name); err != nil {
 			return err
 		} else if !is {

@@ -23,6 +23,9 @@ var stamped = map[string][]string{
 	"create-layers":  {"selectBasePath", "fileListPath"},
 }
 
+// stampedOrder are the same stages in the order in which one reads what the other wrote.
+var stampedOrder = []string{"select-base", "compute-config", "create-layers"}
+
 // beforeSuffix is that of the stamp before the last run, from which gantry explain tells what changed; noStamp stands in it where there
 // was none.
 const (

@@ -79,22 +79,12 @@ type Deps struct {
 	Recall func(context.Context) (*tasks.Recalled, error)
 }
 
-// resolved is what resolve-base found.
-type resolved struct {
-	tasks.ResponseHeader
-	Reference  string     `json:"reference"`
-	Registry   string     `json:"registry"`
-	Repository string     `json:"repository"`
-	Digest     cas.Digest `json:"digest"`
-	MediaType  string     `json:"mediaType"`
-}
-
 // selection is the work of one call.
 type selection struct {
 	Deps
 	req    *Request
 	from   Fetcher
-	base   resolved
+	base   tasks.Resolved
 	inputs []tasks.FileDigest
 }
 
