@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/settings"
 	"github.com/gantry-build/gantry/tasks/runner"
 )
 
@@ -24,6 +25,7 @@ func TestReadme_generatedParts(t *testing.T) {
 	for name, text := range map[string]string{
 		"stages":      stageTable(),
 		"codes":       codeTable(),
+		"settings":    settingsTable(),
 		"differences": read(t, "msbuild/testdata/differential/differences.md"),
 		"bench":       read(t, "bench/summary.md"),
 	} {
@@ -68,6 +70,15 @@ func codeTable() string {
 	return b.String()
 }
 
+func settingsTable() string {
+	var b strings.Builder
+	b.WriteString("| setting | variable | property | value | default | what it is |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, s := range settings.Table {
+		fmt.Fprintf(&b, "| `%s` | `%s` | `%s` | %s | %s | %s |\n", s.Name, s.Env(), s.Property(), s.Kind, s.Default, s.Meaning)
+	}
+	return b.String()
+}
+
 // The targets' public properties are those that the README lists, no more and no fewer.
 func TestReadme_properties(t *testing.T) {
 	used := map[string]bool{}
@@ -83,6 +94,9 @@ func TestReadme_properties(t *testing.T) {
 	listed := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `(Gantry\\w+)` \\|").FindAllStringSubmatch(read(t, "README.md"), -1) {
 		listed[m[1]] = true
+	}
+	for _, s := range settings.Table { // in their own table
+		listed[s.Property()] = true
 	}
 	for name := range used {
 		if !listed[name] {

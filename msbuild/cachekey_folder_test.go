@@ -58,23 +58,6 @@ func TestKey_rebuild(t *testing.T) {
 	s.same("latest", "content-k")
 }
 
-// TestKey_archive has a key and a destination without tags: the image is made, and nothing is asked.
-func TestKey_archive(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, "console")
-	s.push()
-	s.tag("app", "latest", "content-k")
-	calls := s.tool()
-	archive := filepath.Join(t.TempDir(), "app.tar.gz")
-	s.must(append(s.publish("-p:ContainerCacheKey=k", "-p:ContainerArchiveOutputPath="+archive), "--no-restore")...)
-	if _, err := os.Stat(archive); err != nil {
-		t.Errorf("no archive was made: %v", err)
-	}
-	if got := calls(); len(got) != 0 {
-		t.Errorf("called %q", got)
-	}
-}
-
 // TestKey_afterTheCompile looks at what compiles before Publish is reached: the push is skipped all the same.
 func TestKey_afterTheCompile(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ type differentialCase struct {
 	target string
 	// plain has the SDK's side without the package instead of with GantryEnabled=false, and Gantry's side with GantryEnabled=false.
 	plain bool
+	// archive is a file below the project that it lands in, instead of in the registry.
+	archive string
 	// differs are the differences of this case alone.
 	differs []difference
 }

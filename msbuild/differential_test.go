@@ -14,7 +14,7 @@ import (
 )
 
 func differentialCases() []differentialCase {
-	return slices.Concat(projectCases, imageCases, indexCases, configCases, entrypointCases, nameCases)
+	return slices.Concat(projectCases, imageCases, indexCases, configCases, entrypointCases, nameCases, archiveCases)
 }
 
 // TestDifferential holds Gantry to the SDK: the same projects, published by both into registries of their own.

@@ -36,6 +36,7 @@ var (
 		"[MSBuild]::GetDirectoryNameOfFileAbove",
 		"[MSBuild]::IsOSPlatform",
 		"[MSBuild]::NormalizePath",
+		"[MSBuild]::Unescape",
 		"[MSBuild]::StableStringHash", // MSBuild 16.9
 		"[MSBuild]::ValueOrDefault",
 		"[System.Environment]::CommandLine",
@@ -200,8 +201,8 @@ func TestTargets_nothingRunsOutsideAPublish(t *testing.T) {
 		"_GantryNotePublish":      "PrepareForPublish",
 		// these of what a publish calls
 		"_GantryWriteTraceOfHit":   "_GantryReadPresentImage",
-		"_GantryWriteTraceOfIndex": "_GantryRunPushIndex",
-		"_GantryWriteReport":       "_GantryReadPush;_GantryRunPushIndex;_GantryReadPresentImage",
+		"_GantryWriteTraceOfIndex": "_GantryReadIndex",
+		"_GantryWriteReport":       "_GantryReadPush;_GantryReadIndex;_GantryReadPresentImage",
 	}
 	for _, file := range targetsFiles(t) {
 		for _, e := range parseElements(t, file) {

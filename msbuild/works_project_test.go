@@ -37,7 +37,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	published.dir, published.kinds = dir, map[string]*sync.Once{}
+	stop := testenv.ShareCompiler()
 	code := m.Run()
+	stop()
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

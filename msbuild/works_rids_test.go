@@ -56,10 +56,16 @@ func (s *site) hasOddValues(reference string) {
 func TestRuntimeIdentifiers_makeAnIndex(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "rids")
+	other := s.also()
 	s.add("rids.csproj", oddItems(t))
-	r := s.must(append([]string{"publish", "--no-restore", "-getProperty:GeneratedImageIndex", "-getItem:GeneratedContainer"},
+	r := s.must(append([]string{"publish", "--no-restore", "-p:GantryAlsoPushTo=" + other.Host() + "/copy", "-getProperty:GeneratedImageIndex", "-getItem:GeneratedContainer"},
 		s.container()...)...)
 	s.hasTags("app", "latest", "latest-linux-arm64", "latest-linux-x64")
+	for _, tag := range s.registry.Tags("app") { // the other destination has the same
+		if _, digest, _ := other.Registry().Manifest("copy", tag); digest != s.digest(tag) {
+			t.Errorf("%s: %s in the other destination, want %s", tag, digest, s.digest(tag))
+		}
+	}
 	index := s.index("app", "latest")
 	for platform, rid := range map[string]string{"linux/amd64": "linux-x64", "linux/arm64": "linux-arm64"} {
 		s.hasOddValues("latest-" + rid)

@@ -1,8 +1,6 @@
 package msbuild
 
 import (
-	"archive/tar"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,70 +43,6 @@ func TestDisabled_theSDKPublishes(t *testing.T) {
 			s.hasTags("app", "latest", "other")
 		})
 	}
-}
-
-// TestArchive_isWrittenByTheSDK also checks that the SDK's outputs come through.
-func TestArchive_isWrittenByTheSDK(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, "console")
-	calls := s.tool()
-	archive := filepath.Join(t.TempDir(), "image.tar.gz")
-	s.add("console.csproj", `<Target Name="Show" AfterTargets="PublishContainer">
-  <Message Importance="high" Text="made $(GeneratedContainerDigest) in $(GeneratedArchiveOutputPath)" />
-</Target>`)
-	r := s.push("-p:ContainerArchiveOutputPath=" + archive)
-	if got := strings.Count(r.Output, "the .NET SDK builds and writes this image"); got != 1 {
-		t.Errorf("%d messages:\n%s", got, r.Output)
-	}
-	if !strings.Contains(r.Output, "made sha256:") || !strings.Contains(r.Output, "in "+archive) {
-		t.Errorf("the SDK's outputs are not there:\n%s", r.Output)
-	}
-	f, err := os.Open(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	found := false
-	eachEntry(t, f, func(h *tar.Header, _ io.Reader) { found = found || h.Name == "oci-layout" || h.Name == "manifest.json" })
-	if !found {
-		t.Error("the archive is no image")
-	}
-	if got := calls(); len(got) != 0 {
-		t.Errorf("the tool was started: %q", got)
-	}
-	s.hasTags("app")
-}
-
-// TestLocalDaemon_isLeftToTheSDK has no daemon: the SDK's own error must come, alone.
-func TestLocalDaemon_isLeftToTheSDK(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, "console")
-	calls := s.tool()
-	s.env = append(s.env, "PATH="+onlyDotnet(t))
-	r := s.dotnet("publish", "--no-build", "-t:PublishContainer", "-p:ContainerBaseImage="+s.base, "-p:LocalRegistry=Docker")
-	wantError(t, r, "CONTAINER1012")
-	if !strings.Contains(r.Output, "local daemon: the .NET SDK builds and writes this image") {
-		t.Error(r.Output)
-	}
-	if got := calls(); len(got) != 0 {
-		t.Errorf("the tool was started: %q", got)
-	}
-}
-
-// onlyDotnet is a PATH with neither docker nor podman.
-func onlyDotnet(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, tool := range []string{"dotnet", "sh", "cmp", "cp", "mv", "chmod"} {
-		path, err := testenv.Look(tool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(path, filepath.Join(dir, tool)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 func TestUnknownSDK_isACodedError(t *testing.T) {

@@ -99,14 +99,22 @@ setup_tools() {
   done
 }
 
+# docker_package is the package with Docker's program: later releases have it
+# without the daemon.
+docker_package() {
+  if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi
+}
+
 # install_tools installs packages, none of whose services is ever started: the
 # registry of the package would listen on port 5000.
 install_tools() {
   local policy=/usr/sbin/policy-rc.d ours='' packages=() tool
+  apt_get update || true # first: which packages there are is asked of the lists
   for tool in "$@"; do
     case $tool in
       gcc) packages+=(gcc libc6-dev) ;;
       podman) packages+=(podman containernetworking-plugins) ;;
+      docker) packages+=("$(docker_package)") ;;
       *) packages+=("$tool") ;;
     esac
   done
@@ -116,7 +124,6 @@ install_tools() {
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
   fi
-  apt_get update || true
   for tool in "${packages[@]}"; do
     # one by one: a package that this release lacks keeps no other away
     apt_get install "$tool" || say "set-up: going on without $tool"

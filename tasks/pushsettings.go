@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/diag"
@@ -34,6 +35,9 @@ type PushSettings struct {
 	// CacheTag is a tag that every push moves, after all else but the key: where a fresh machine finds the last image when all other
 	// tags are new. It is no tag of the user's: responses and reports leave it out. Empty means none.
 	CacheTag string `json:"cacheTag,omitempty"`
+	// AlsoPushTo are further destinations, registry/repository each, which get the same image under the same tags. What keeps one from
+	// getting it keeps no other from it. The key's tag, and the cache tag, are written in the first destination alone.
+	AlsoPushTo []string `json:"alsoPushTo,omitempty"`
 	// Revision and Source say what the image was made from: a commit, and the URL of its repository. They are no part of the image: when
 	// it is pushed they are recorded beside it, as a referrer. Empty means none.
 	Revision string `json:"revision,omitempty"`
@@ -85,9 +89,26 @@ func KeyName(dst registry.Name, keyRepository string) registry.Name {
 	return registry.NewName(dst.Registry, keyRepository)
 }
 
+// Others are the further destinations of an image in dst, each once and dst not among them.
+func (s *PushSettings) Others(dst registry.Name) []registry.Name {
+	out := []registry.Name{dst}
+	for _, text := range s.AlsoPushTo {
+		// What cannot be read is a problem of the request.
+		if n, err := registry.ParseDestination(text); err == nil && !slices.ContainsFunc(out, n.Same) {
+			out = append(out, n)
+		}
+	}
+	return out[1:]
+}
+
 // Problems are those of the settings: GANTRY1005, CONTAINER2005, 2007 and 2012.
 func (s *PushSettings) Problems(dst registry.Name) []error {
 	var errs []error
+	for _, text := range s.AlsoPushTo {
+		if _, err := registry.ParseDestination(text); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	for _, v := range s.verify() {
 		if v != VerifyManifest && v != VerifyBlobs && v != VerifyTags {
 			errs = append(errs, diag.New(diag.InvalidValue, fmt.Sprintf("verify %q is not known", v), "use manifest, blobs, tags, or blobs,tags"))

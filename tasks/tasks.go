@@ -171,6 +171,9 @@ type Layer struct {
 	// Key is the digest of everything that decides a byte of the layer: two
 	// layers of one key are the same bytes. Empty means that none is known.
 	Key cas.Digest `json:"key,omitempty"`
+	// Source is where a registry has the layer that a ContainerLayer item names; nil for a layer that was made here. A layer with a source
+	// need not be in the content store.
+	Source *LayerSource `json:"source,omitempty"`
 	// CreatedBy and Comment go to the layer's history entry.
 	CreatedBy string `json:"createdBy,omitempty"`
 	Comment   string `json:"comment,omitempty"`

@@ -25,7 +25,7 @@ func (p *process) app() *cli.App {
 		OnUsageError:              usageError,
 		Action:                    noCommand,
 		Commands: []*cli.Command{
-			p.publishCommand(), p.diffCommand(), p.explainCommand(), p.cacheCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
+			p.publishCommand(), p.copyCommand(), p.diffCommand(), p.explainCommand(), p.cacheCommand(), p.registryCommand(), p.settingsCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
 		},
 	}
 	for _, s := range runner.Stages() {
@@ -33,6 +33,7 @@ func (p *process) app() *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError
+		p.useSettings(c)
 		for _, sub := range c.Subcommands {
 			sub.OnUsageError = usageError
 		}

@@ -40,22 +40,25 @@ func (p *process) environment(c *cli.Context) (env *runner.Env, done func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	tell, err := p.tellOutcome(c, log)
+	tell, err := p.teller(c, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	env = &runner.Env{
-		Dir:       dir,
-		Stdin:     p.stdin,
-		Stdout:    p.stdout,
-		Registry:  registry.New(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()}),
-		Log:       log,
-		Progress:  watch,
-		KeySecret: p.getenv("GANTRY_KEY_SECRET"),
-		BuildID:   p.getenv("GANTRY_BUILD_ID"),
-		Tool:      p.getenv("GANTRY_TOOL_IDENTITY"),
-		Warn:      func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
-		Outcome:   tell,
+		Dir:        dir,
+		Stdin:      p.stdin,
+		Stdout:     p.stdout,
+		Registry:   registry.New(p.network(registry.Options{Getenv: p.getenv, Log: log, UserAgent: "gantry/" + versionText()})),
+		Log:        log,
+		Progress:   watch,
+		Getenv:     p.getenv,
+		KeySecret:  p.getenv("GANTRY_KEY_SECRET"),
+		BuildID:    p.getenv("GANTRY_BUILD_ID"),
+		Tool:       p.getenv("GANTRY_TOOL_IDENTITY"),
+		MakeLayers: !p.settings.Bool("trust.layer-keys"),
+		Warn:       func(code diag.Code, text string) { fmt.Fprintln(out, diag.WarningLine(code, text)) },
+		Outcome:    tell.outcome,
+		Saved:      tell.saved,
 	}
 	release := p.useStore(c.Context, env)
 	return env, func() {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/settings"
 )
 
 // version is set by the linker (-X main.version=...) for released binaries.
@@ -53,6 +54,7 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	settings       *settings.Settings // for commands that useSettings names
 }
 
 // run does what the arguments say and returns the exit status.

@@ -20,35 +20,75 @@ func outcomeFlags() []cli.Flag {
 	}
 }
 
-// tellOutcome makes what becomes of the result of a push: a line, the files that the flags name, and the page of a job on GitHub.
-// The report of an earlier run is removed at once, so that it is never taken for that of a run that failed.
-func (p *process) tellOutcome(c *cli.Context, log *slog.Logger) (func(outcome.Result) error, error) {
-	report, refs, summary := c.String("report"), c.String("image-refs"), p.getenv("GITHUB_STEP_SUMMARY")
-	if refs == "" {
-		refs = p.getenv("GANTRY_IMAGE_REFS") // from MSBuild, which keeps paths off its command lines
+// teller says what became of an image: a line, the files that the flags name, and the page of a job on GitHub.
+type teller struct {
+	log                   *slog.Logger
+	report, refs, summary string // files; empty for none
+}
+
+// teller makes one of the flags. The report of an earlier run is removed at once, so that it is never taken for that of a run that failed.
+func (p *process) teller(c *cli.Context, log *slog.Logger) (teller, error) {
+	t := teller{log, c.String("report"), c.String("image-refs"), p.getenv("GITHUB_STEP_SUMMARY")}
+	if t.refs == "" {
+		t.refs = p.getenv("GANTRY_IMAGE_REFS") // from MSBuild, which keeps paths off its command lines
 	}
-	if report != "" {
-		if err := os.Remove(report); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, diag.Wrap(diag.BadUsage, err, "the report of an earlier run cannot be removed", "name another file")
+	if t.report != "" {
+		if err := os.Remove(t.report); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return t, diag.Wrap(diag.BadUsage, err, "the report of an earlier run cannot be removed", "name another file")
 		}
 	}
-	return func(r outcome.Result) error {
+	return t, nil
+}
+
+// outcome tells of a push.
+func (t teller) outcome(r outcome.Result) error {
+	t.say(r.Each())
+	if t.report != "" {
+		if err := r.Report(t.report); err != nil {
+			return err
+		}
+	}
+	return t.list(r.Each())
+}
+
+// saved tells of an image that went to an archive, a layout, Docker or Podman: the list of images has those of registries alone.
+func (t teller) saved(s outcome.Saved) error {
+	if line := s.Line(); line != "" {
+		t.log.Info(line)
+	}
+	t.say(s.AlsoPushed)
+	if t.report != "" {
+		if err := s.Report(t.report); err != nil {
+			return err
+		}
+	}
+	return t.list(s.AlsoPushed)
+}
+
+// say tells of each destination on standard error, and on the job's page.
+func (t teller) say(results []outcome.Result) {
+	for _, r := range results {
 		if line := r.Line(); line != "" {
-			log.Info(line)
+			t.log.Info(line)
 		}
-		if summary != "" {
-			if err := r.AddSummary(summary); err != nil { // the job's page is a courtesy: no build fails for it
-				log.Info("the job's summary is not written", "reason", err.Error())
-			}
+		if t.summary == "" {
+			continue
 		}
-		if report != "" {
-			if err := r.Report(report); err != nil {
-				return err
-			}
+		if err := r.AddSummary(t.summary); err != nil { // a courtesy: no build fails for it
+			t.log.Info("the job's summary is not written", "reason", err.Error())
 		}
-		if refs != "" {
-			return r.AddRef(refs)
+	}
+}
+
+// list adds the images to the list of images.
+func (t teller) list(results []outcome.Result) error {
+	for _, r := range results {
+		if t.refs == "" {
+			return nil
 		}
-		return nil
-	}, nil
+		if err := r.AddRef(t.refs); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ func (p *process) publishCommand() *cli.Command {
 func publishFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "to", Usage: "push to `REGISTRY/REPOSITORY`"},
+		&cli.StringSliceFlag{Name: "also-push-to", Usage: "push to `REGISTRY/REPOSITORY` too, under the same tags; again for more"},
 		&cli.StringSliceFlag{Name: "tag", Usage: "give the image this `TAG`; again for more (default: latest)"},
 		&cli.StringFlag{Name: "base", Usage: "build on the image `REFERENCE` (default: Microsoft's for the app's framework)"},
 		&cli.StringFlag{Name: "rid", Usage: "choose the base's variant for this `RUNTIME` identifier (default: the app's, else linux on this machine's CPU)"},
@@ -33,6 +34,8 @@ func publishFlags() []cli.Flag {
 		&cli.StringFlag{Name: "format", Usage: "make an `oci` or docker image (default: as the base)"},
 		&cli.StringFlag{Name: "layers", Value: "auto", Usage: "make layers by origin (`auto`) or one (single)"},
 		&cli.StringSliceFlag{Name: "own-layer", Usage: "put files into a layer of their own: `NAME=GLOB[;GLOB]`, globs relative to FOLDER; again for more"},
+		&cli.StringSliceFlag{Name: "layer", Usage: "add a layer: `INCLUDE[,KEY=VALUE...]`, the metadata of a ContainerLayer item; again for more"},
+		&cli.BoolFlag{Name: "strict", Usage: "fail when two layers put different content at one path"},
 		&cli.StringFlag{Name: "compression", Usage: "compress layers with `gzip`, zstd (oci only) or none (default: gzip)"},
 		&cli.StringFlag{Name: "compression-level", Usage: "compress at `LEVEL`, 1 (fast) to 9 for gzip, to 22 for zstd"},
 		&cli.StringSliceFlag{Name: "cache-from", Usage: "take layers from the image `REFERENCE` too, for example another branch's; again for more"},
@@ -58,6 +61,7 @@ func (p *process) publish(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	env.MakeLayers = !p.trustsLayerKeys(c)
 	epoch := c.String("source-date-epoch")
 	if !c.IsSet("source-date-epoch") {
 		epoch = p.getenv("SOURCE_DATE_EPOCH")
@@ -65,6 +69,7 @@ func (p *process) publish(c *cli.Context) error {
 	digest, err := publish.Run(c.Context, env, publish.Options{
 		Folder:            c.Args().First(),
 		To:                c.String("to"),
+		AlsoPushTo:        c.StringSlice("also-push-to"),
 		Tags:              c.StringSlice("tag"),
 		Base:              c.String("base"),
 		RuntimeIdentifier: c.String("rid"),
@@ -77,11 +82,13 @@ func (p *process) publish(c *cli.Context) error {
 		Format:            c.String("format"),
 		Layers:            c.String("layers"),
 		OwnLayers:         c.StringSlice("own-layer"),
+		LayerItems:        c.StringSlice("layer"),
+		Strict:            c.Bool("strict"),
 		Compression:       c.String("compression"),
 		CompressionLevel:  c.String("compression-level"),
 		CacheFrom:         c.StringSlice("cache-from"),
 		CacheTag:          c.String("cache-tag"),
-		MakeLayers:        !c.Bool("trust-layer-keys"),
+		MakeLayers:        env.MakeLayers,
 		Pull:              c.String("pull"),
 		SourceDateEpoch:   epoch,
 		DryRun:            c.Bool("dry-run"),

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/gantry-build/gantry/tasks/runner"
@@ -28,10 +30,10 @@ func (p *process) stageCommand(s runner.Stage) *cli.Command {
 		&cli.StringFlag{Name: "trace", Usage: "add a line with what became of the stage to `FILE`"},
 		&cli.BoolFlag{Name: codesFlag, Usage: "say messages that have a code on standard output"},
 	}, commonFlags()...)
-	if s.Name == "push" {
-		flags = append(flags, &cli.BoolFlag{Name: "if-current", Usage: "push only if the stages before, which lie in the same folder, have no work; else exit with 10"})
+	if s.Name == "push" || s.Name == "save" {
+		flags = append(flags, &cli.BoolFlag{Name: "if-current", Usage: s.Name + " only if the stages before, which lie in the same folder, have no work; else exit with 10"})
 	}
-	if s.Name == "push" || s.Name == "push-index" || s.Name == checkName {
+	if slices.Contains([]string{"push", "push-index", "save", checkName}, s.Name) {
 		flags = append(flags, outcomeFlags()...)
 	}
 	return &cli.Command{

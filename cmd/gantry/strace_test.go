@@ -38,7 +38,8 @@ var traced = []struct {
 }
 
 // TestUndeclaredReads runs each stage under strace: it may look at the files that its response lists as inputs, at what it wrote,
-// the content store and what may stand in for it, files of the system and the credentials, and at nothing else.
+// the content store and what may stand in for it, files of the system, the credentials, what says how registries are reached, the settings,
+// and at nothing else.
 func TestUndeclaredReads(t *testing.T) {
 	testenv.Require(t, "strace")
 	registry := testenv.StartRegistry(t)
@@ -61,7 +62,11 @@ func TestUndeclaredReads(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", step.stage, err, out)
 		}
-		allowed := append(declared(t, dir, step.stage), gantry, store+"/", fallback, home+"/.docker/", home+"/.config/containers/", home+"/.config/docker/")
+		allowed := append(declared(t, dir, step.stage), gantry, store+"/", fallback, home+"/.docker/", home+"/.config/containers/", home+"/.config/docker/", home+"/.config/gantry/")
+		for at := dir; at != "/"; at = filepath.Dir(at) {
+			allowed = append(allowed, filepath.Join(filepath.Dir(at), "gantry.toml"), filepath.Join(filepath.Dir(at), ".git"))
+		}
+		allowed = append(allowed, filepath.Join(dir, "gantry.toml"), filepath.Join(dir, ".git"))
 		for _, path := range seen(t, log, dir) {
 			if !permitted(path, allowed) && !system.MatchString(path) {
 				t.Errorf("%s looked at %s, which its response does not list", step.stage, path)
@@ -71,7 +76,7 @@ func TestUndeclaredReads(t *testing.T) {
 }
 
 // system are files that the Go runtime, the resolver and TLS read.
-var system = regexp.MustCompile(`^(/etc/(resolv\.conf|hosts|host\.conf|nsswitch\.conf|services|localtime|ssl/.*|pki/.*|mime\.types)|/usr/(share/zoneinfo|lib/locale|share/mime|share/ca-certificates)/.*|/(proc|sys|dev)/.*|/run/containers/.*|/run/user/\d+/containers/.*)$`)
+var system = regexp.MustCompile(`^(/etc/(resolv\.conf|hosts|host\.conf|nsswitch\.conf|services|localtime|ssl/.*|pki/.*|mime\.types)|/usr/(share/zoneinfo|lib/locale|share/mime|share/ca-certificates)/.*|/(proc|sys|dev)/.*|/etc/containers/(registries\.conf.*|certs\.d/.*)|/etc/docker/(daemon\.json|certs\.d/.*)|/run/containers/.*|/run/user/\d+/containers/.*)$`)
 
 func realTempDir(t *testing.T) string {
 	t.Helper()

@@ -63,3 +63,34 @@ func TestWrite_noFolder(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestSweep: what an interrupted run left a day ago goes; what is young, and what only looks like it, stays.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.tar")
+	f, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	want := map[string]bool{filepath.Base(f.Name()): true, ".a.tar.12": false, ".a.tar.x": true, "a.tar.12": true, ".a.tar.": true, ".b.tar.12": true}
+	for name := range want {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if old := time.Now().Add(-2 * forgotten); file != f.Name() {
+			if err := os.Chtimes(file, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ours := func(name string) bool { return name == "a.tar" }
+	Sweep(dir, ours)
+	Sweep(filepath.Join(dir, "none"), ours)
+	for name, stays := range want {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil != stays {
+			t.Errorf("%s: there: %v", name, err == nil)
+		}
+	}
+}

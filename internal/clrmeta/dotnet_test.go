@@ -58,6 +58,13 @@ public static class Price
 }
 `
 
+func TestMain(m *testing.M) {
+	stop := testenv.ShareCompiler()
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
 // built compiles all variants in one run of dotnet and reads their assemblies.
 func built(t *testing.T) (assemblies, pdbs map[string][]byte) {
 	t.Helper()

@@ -6,10 +6,7 @@ import (
 	"io"
 	"log/slog"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gantry-build/gantry/internal/cas"
-	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/registry"
 )
@@ -49,7 +46,8 @@ func (k Key) Write(ctx context.Context) (*outcome.Key, error) {
 		return nil, nil
 	}
 	if k.At != k.From {
-		if err := k.carry(ctx, k.Document); err != nil {
+		carrier := Carrier{To: k.At, From: k.From, Target: k.Target, Source: k.Source, Progress: k.Progress, Log: k.Log, Parallel: k.Parallel}
+		if err := carrier.Content(ctx, k.Document); err != nil {
 			return nil, fmt.Errorf("the image could not be brought to the keys' repository %s: %w", k.At, err)
 		}
 	}
@@ -71,68 +69,4 @@ type plain struct{ Names }
 // Write implements KeyWriter.
 func (p plain) Write(ctx context.Context, tag, mediaType string, body []byte) error {
 	return p.PushManifest(ctx, tag, mediaType, body)
-}
-
-// carry brings the content of a document into the keys' repository, but not the document itself. What an index names is brought with
-// its content and by its digest.
-func (k Key) carry(ctx context.Context, d Document) error {
-	if image.IsIndex(d.Descriptor.MediaType) {
-		x, err := image.ParseIndex(d.Body, d.Descriptor.MediaType)
-		if err != nil {
-			return err
-		}
-		for _, child := range x.Manifests {
-			if err := k.carryChild(ctx, child); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	m, err := image.ParseManifest(d.Body, d.Descriptor.MediaType)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(k.Parallel, 1))
-	for _, b := range distinct(append(m.Layers, m.Config)) {
-		group.Go(func() error { return k.carryBlob(ctx, b) })
-	}
-	return group.Wait()
-}
-
-func (k Key) carryChild(ctx context.Context, child image.Descriptor) error {
-	m, err := k.Source.Manifest(ctx, string(child.Digest))
-	if err != nil {
-		return err
-	}
-	if err := k.carry(ctx, NewDocument(m.Body, m.MediaType)); err != nil {
-		return err
-	}
-	return k.Target.PushManifest(ctx, string(m.Digest), m.MediaType, m.Body)
-}
-
-func (k Key) carryBlob(ctx context.Context, b image.Descriptor) error {
-	source := registry.BlobSource{Digest: b.Digest, Size: b.Size, MountFrom: k.At.Repository}
-	if k.At.SameRegistry(k.From) {
-		source.MountFrom = k.From.Repository
-	}
-	source.Open = func(ctx context.Context) (io.ReadCloser, error) { return k.Source.Blob(ctx, b.Digest, b.Size) }
-	how, err := k.Target.PushBlob(ctx, source, k.Progress)
-	if err == nil {
-		k.Log.Debug(string(how), "digest", b.Digest, "bytes", b.Size, "repository", k.At.String())
-	}
-	return err
-}
-
-// distinct are the blobs that a registry has to have, each once.
-func distinct(blobs []image.Descriptor) []image.Descriptor {
-	var out []image.Descriptor
-	seen := map[cas.Digest]bool{}
-	for _, b := range blobs {
-		if !seen[b.Digest] && !image.IsForeign(b.MediaType) {
-			seen[b.Digest] = true
-			out = append(out, b)
-		}
-	}
-	return out
 }

@@ -9,12 +9,15 @@ const (
 	TooManyRetries         Code = "CONTAINER1006"
 	TokenUnreadable        Code = "CONTAINER1007"
 	CredentialsUnavailable Code = "CONTAINER1008"
+	LocalLoadFailed        Code = "CONTAINER1009"
 	NoImageForRID          Code = "CONTAINER1011"
+	NoLocalRegistry        Code = "CONTAINER1012"
 	ManifestPullFailed     Code = "CONTAINER1014"
 	RepositoryNotFound     Code = "CONTAINER1015"
 	RepositoryForbidden    Code = "CONTAINER1016"
 	RegistryUnreachable    Code = "CONTAINER1017"
 	UnknownMediaType       Code = "CONTAINER2001"
+	UnknownLocalRegistry   Code = "CONTAINER2002"
 	UnknownManifest        Code = "CONTAINER2003"
 	LayerNotDownloadable   Code = "CONTAINER2004"
 	InvalidRepository      Code = "CONTAINER2005"
@@ -50,6 +53,9 @@ const (
 	ControlCharacter    Code = "GANTRY1010"
 	BadPercentEncoding  Code = "GANTRY1011"
 	InvalidCacheKey     Code = "GANTRY1012"
+	UnknownSetting      Code = "GANTRY1013"
+	BadSetting          Code = "GANTRY1014"
+	SettingsUnreadable  Code = "GANTRY1015"
 	ZstdUnderDocker     Code = "GANTRY2001"
 	InvalidBaseManifest Code = "GANTRY2002"
 	InvalidBaseConfig   Code = "GANTRY2003"
@@ -75,6 +81,15 @@ const (
 	StoreReplaced       Code = "GANTRY4015"
 	PublishedCopyStale  Code = "GANTRY4016"
 	PublishedFileLeft   Code = "GANTRY4017"
+	InvalidLayerItem    Code = "GANTRY4018"
+	LayerNotFound       Code = "GANTRY4019"
+	LayerWrongSize      Code = "GANTRY4020"
+	NotALayer           Code = "GANTRY4021"
+	UnknownCompression  Code = "GANTRY4022"
+	ForeignLayer        Code = "GANTRY4023"
+	LayerMatchesNothing Code = "GANTRY4024"
+	UnsafeTar           Code = "GANTRY4025"
+	LayerConflict       Code = "GANTRY4026"
 	InvalidTagList      Code = "GANTRY5001"
 	DestinationDigest   Code = "GANTRY5002"
 	TagRefused          Code = "GANTRY5003"
@@ -83,6 +98,16 @@ const (
 	KeyUnproved         Code = "GANTRY5006"
 	TagStale            Code = "GANTRY5007"
 	NoImageToRecall     Code = "GANTRY5008"
+	RegistryBlocked     Code = "GANTRY5009"
+	BadRegistriesConf   Code = "GANTRY5010"
+	BadCertificates     Code = "GANTRY5011"
+	RegistryUnfit       Code = "GANTRY5012"
+	DeleteRefused       Code = "GANTRY5013"
+	ArchiveUnwritable   Code = "GANTRY5014"
+	InvalidArchive      Code = "GANTRY5015"
+	ImageNotThere       Code = "GANTRY5016"
+	FormatCannotHold    Code = "GANTRY5017"
+	AlsoPushFailed      Code = "GANTRY5018"
 	Internal            Code = "GANTRY9001"
 	ToolNotRunnable     Code = "GANTRY9002"
 	UnknownSDKShape     Code = "GANTRY9003"
@@ -107,12 +132,15 @@ var Table = []Entry{
 	{TooManyRetries, "error", "a registry kept failing after all retries", "run again later; the message names the last failure"},
 	{TokenUnreadable, "error", "the answer of a registry's token server cannot be read", "ask the registry's administrator"},
 	{CredentialsUnavailable, "error", "a registry asked for credentials and none could be had", "docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and _PWORD"},
+	{LocalLoadFailed, "error", "Docker or Podman did not load the image", "read the program's own words in the message"},
 	{NoImageForRID, "error", "the base image has no variant for the runtime identifier", "choose one of the platforms that the message lists, or another base image"},
+	{NoLocalRegistry, "error", "neither Docker nor Podman answers on this machine", "start Docker or install Podman, or set ContainerRegistry or ContainerArchiveOutputPath"},
 	{ManifestPullFailed, "error", "the base image's manifest could not be read", "read the status in the message"},
 	{RepositoryNotFound, "error", "the base image's repository, tag or digest does not exist", "check ContainerBaseImage for a typing error"},
 	{RepositoryForbidden, "error", "the credentials may not read or write the repository", "check the account's rights in that repository"},
 	{RegistryUnreachable, "error", "no connection to the registry", "check its name, DNS, proxy and firewall; plain HTTP needs DOTNET_CONTAINER_INSECURE_REGISTRIES"},
 	{UnknownMediaType, "error", "the base has a layer of an unknown media type", "use a base image with tar, tar+gzip or tar+zstd layers"},
+	{UnknownLocalRegistry, "error", "LocalRegistry is unknown", "use Docker or Podman, or leave it out"},
 	{UnknownManifest, "error", "the base's manifest is of an unknown type", "use a Docker or OCI image, or an index of such images"},
 	{LayerNotDownloadable, "error", "a layer of the base cannot be downloaded", "check that the base image can be pulled in full"},
 	{InvalidRepository, "error", "the repository name cannot be used", "use lower-case letters, digits, and . _ - / between them"},
@@ -143,12 +171,15 @@ var Table = []Entry{
 	{ControlCharacter, "error", "a value has a control character or is not UTF-8", "remove the character that the message names"},
 	{BadPercentEncoding, "error", "a percent-encoded request has a bad escape", "write %25 for a percent sign"},
 	{InvalidCacheKey, "error", "ContainerCacheKey is empty or has characters that cannot be in a tag", "use letters, digits, _ . -, or set GantryHashCacheKey=true"},
+	{UnknownSetting, "error", "a gantry.toml has a key that gantry does not know", "take the name that the message suggests; gantry settings lists all"},
+	{BadSetting, "error", "a setting has a value of the wrong type, or one that cannot be used", "write it as the message says; gantry settings lists all with where they come from"},
+	{SettingsUnreadable, "error", "a gantry.toml cannot be read or is not TOML", "repair it at the place that the message names"},
 	{ZstdUnderDocker, "error", "the base has zstd layers, which the Docker format does not know", "set ContainerImageFormat to OCI"},
 	{InvalidBaseManifest, "error", "the base's manifest is not valid", "use another base image"},
 	{InvalidBaseConfig, "error", "the base's configuration is not valid", "use another base image"},
 	{DigestMismatch, "error", "content does not have the digest that names it", "something between you and the registry changes content; run again, then ask the registry's owner"},
 	{BaseSource, "error", "ContainerBaseImageSource names a source that is no registry", "push the base image to a registry"},
-	{NotInStore, "error", "GantryPullPolicy allows no request for the base image, and the content store does not have a part of it", "build once with GantryPullPolicy=always, or restore the store"},
+	{NotInStore, "error", "GantryPullPolicy allows no request, and the content store does not have a part of the base image or of a layer that is named", "build once with GantryPullPolicy=always, or restore the store"},
 	{InvalidEpoch, "error", "SOURCE_DATE_EPOCH is not a number of seconds", "use digits only, for example the commit's time"},
 	{InvalidSetting, "error", "a label, variable or setting cannot be part of an image", "see the message"},
 	{PublishFolderEmpty, "error", "the publish folder has no files", "publish first; an image without the app is never what was meant"},
@@ -168,6 +199,15 @@ var Table = []Entry{
 	{StoreReplaced, "message", "the content store cannot be written: this build uses a folder for temporary files in its place", "free some space, or set GantryCacheDir to another folder"},
 	{PublishedCopyStale, "message", "a file of the publish folder was not what its source is now, as the SDK copies only what is newer: it was replaced", "nothing; name files that your build changes after they are published in GantryTransformedFiles"},
 	{PublishedFileLeft, "message", "a file of the publish folder was left there by an earlier publish and nothing publishes it now: it is not in the image", "delete the publish folder; a file that your own target writes is kept when it is written in each publish"},
+	{InvalidLayerItem, "error", "a ContainerLayer item has metadata that is unknown, missing or cannot be used", "see the message, which lists what there is"},
+	{LayerNotFound, "error", "the repository that a ContainerLayer item names does not have the layer", "check digest, Repository and Registry; the account must be able to read there"},
+	{LayerWrongSize, "error", "a layer has another size than was said of it", "check Size and Reference of the ContainerLayer item"},
+	{NotALayer, "error", "what a ContainerLayer item names is no layer: a manifest, a configuration, or no tar", "name the digest of a layer, as the manifest lists it"},
+	{UnknownCompression, "error", "a layer is compressed with something that is neither gzip nor zstd", "compress it with gzip or zstd, or not at all"},
+	{ForeignLayer, "error", "a layer lies at addresses of its own (urls), which are not followed", "copy the image to a registry that stores such layers, and name it there"},
+	{LayerMatchesNothing, "error", "a glob of a ContainerLayer item matches no file", "check Files and Except, which are relative to the project's folder"},
+	{UnsafeTar, "error", "a tarball has an entry that a layer must not have: an absolute path, .. or a device", "make the tarball of a folder, with relative paths"},
+	{LayerConflict, "message", "two layers put different content at one path: the upper one's counts; an error with GantryStrict=true", "leave the file out of one of them with Except"},
 	{InvalidTagList, "error", "no tag, or the same tag twice, for the destination", "name each tag once"},
 	{DestinationDigest, "error", "the destination stored other content than was sent", "something between you and the registry changes content; the message names both digests"},
 	{TagRefused, "error", "the destination refused to move a tag", "the tag is immutable: use a new tag"},
@@ -176,6 +216,16 @@ var Table = []Entry{
 	{KeyUnproved, "message", "GANTRY_KEY_SECRET is set, and the image of the cache key has no record that was made with it: the image is built again", "nothing, when the secret is new or was changed; else find out who wrote the key's tag"},
 	{TagStale, "message", "a tag that was written still names another image when it is read back", "look at the tag again later; some registries answer with the old image for a while, or another publish wrote it"},
 	{NoImageToRecall, "message", "no earlier image was found whose layers could be taken over: all are made", "set GantryCacheFrom to a reference that has one, or GantryCacheTag to a tag that each push moves"},
+	{RegistryBlocked, "error", "registries.conf blocks the registry or repository", "use another one, or remove blocked from the file that the message names"},
+	{BadRegistriesConf, "error", "registries.conf, or a file of registries.conf.d, cannot be used", "repair it at the place that the message names, or set CONTAINERS_REGISTRIES_CONF to another file"},
+	{BadCertificates, "error", "a folder of certs.d has certificates that cannot be used", "repair the file that the message names: NAME.crt are authorities, NAME.cert and NAME.key belong together"},
+	{RegistryUnfit, "error", "gantry registry doctor found that a publish would fail", "read what it printed for the probe that failed"},
+	{DeleteRefused, "error", "the registry does not let gantry registry prune delete", "allow deletes in the registry's configuration, or use its own retention rules for the tags content-* and src-*"},
+	{ArchiveUnwritable, "error", "an image archive or layout folder cannot be written", "check the folder's rights and the free space"},
+	{InvalidArchive, "error", "an image archive or layout folder that is read is not valid", "make it anew; the message says what is wrong with it"},
+	{ImageNotThere, "error", "an archive, layout, Docker or Podman does not have the image, or not for that platform, or has several and none was named", "name one of those that the message lists"},
+	{FormatCannotHold, "error", "the destination's format cannot hold the image: several platforms or zstd layers in a Docker archive, an index in Docker without the containerd image store", "use an OCI archive or layout, or name one platform"},
+	{AlsoPushFailed, "error", "a destination of GantryAlsoPushTo did not get the image; the message says which, and the others have it", "read the reason in the message"},
 	{Internal, "error", "a fault in gantry", "please report it with the message"},
 	{ToolNotRunnable, "error", "there is no gantry binary that runs on this machine", "set GantryToolPath to one that does"},
 	{UnknownSDKShape, "error", "this .NET SDK's container targets are not as Gantry knows them", "use a newer Gantry.Containers, or set GantryEnabled=false"},

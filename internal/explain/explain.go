@@ -77,14 +77,16 @@ func Publish(dir string) (*Report, error) {
 
 // platforms are the folders of the images of an index; none for other folders.
 func platforms(folder string) []string {
-	var req struct {
-		PushPaths []string `json:"pushPaths"`
+	var req struct{ PushPaths, PlatformRequestPaths []string }
+	name := "push-index.request.json"
+	if _, saved := readStates(folder)["save"]; saved { // there may be one of a publish to a registry before
+		name = "save.request.json"
 	}
-	if !readJSON(filepath.Join(folder, "push-index.request.json"), &req) {
+	if !readJSON(filepath.Join(folder, name), &req) {
 		return nil
 	}
 	var out []string
-	for _, p := range req.PushPaths {
+	for _, p := range append(req.PushPaths, req.PlatformRequestPaths...) {
 		p = filepath.FromSlash(unescape(p))
 		if !filepath.IsAbs(p) {
 			p = filepath.Join(folder, p)
@@ -96,13 +98,24 @@ func platforms(folder string) []string {
 
 func explainFolder(path string) Folder {
 	f := Folder{Path: path, RuntimeIdentifier: filepath.Base(path), Stages: []Stage{}}
-	trace, err := os.ReadFile(filepath.Join(path, traceName))
-	if err != nil {
+	states := readStates(path)
+	if states == nil {
 		f.Error = "its trace cannot be read"
 		if line, err := os.ReadFile(filepath.Join(path, errorName)); err == nil {
 			f.Error = strings.TrimSpace(string(line))
 		}
 		return f
+	}
+	e := explainer{dir: path, states: states}
+	f.Stages = e.stages()
+	return f
+}
+
+// readStates reads the trace of a folder; nil when it cannot be read.
+func readStates(folder string) map[string]State {
+	trace, err := os.ReadFile(filepath.Join(folder, traceName))
+	if err != nil {
+		return nil
 	}
 	states := map[string]State{}
 	for line := range strings.Lines(string(trace)) {
@@ -110,9 +123,7 @@ func explainFolder(path string) Folder {
 			states[name] = State(state)
 		}
 	}
-	e := explainer{dir: path, states: states}
-	f.Stages = e.stages()
-	return f
+	return states
 }
 
 // explainer works on one folder.
@@ -130,12 +141,25 @@ func (e *explainer) stages() []Stage {
 	if _, ok := e.states["push-index"]; ok {
 		return append(out, e.push("push-index"))
 	}
-	if _, ok := e.states["push"]; !ok {
+	_, pushed := e.states["push"]
+	_, saved := e.states["save"]
+	if saved && e.states["create-layers"] == "" { // the folder of an index
+		return append(out, e.save())
+	}
+	if !pushed && !saved {
 		return out
 	}
 	base := e.stamped("select-base")
 	layers := e.stamped("create-layers")
-	return append(out, e.resolveBase(base), base, e.scan(layers), e.stamped("compute-config"), layers, e.downloadLayers(), e.push("push"))
+	out = append(out, e.resolveBase(base), base, e.scan(layers))
+	if _, ok := e.states["resolve-layers"]; ok {
+		out = append(out, looked("resolve-layers", "the layers of ContainerLayer items are looked at in every publish", "they are as before", extraName, layers))
+	}
+	out = append(out, e.stamped("compute-config"), layers)
+	if saved {
+		return append(out, e.save())
+	}
+	return append(out, e.downloadLayers(), e.push("push"))
 }
 
 // check explains the question for a cache key, whose folder lies beside those of the images.
@@ -181,11 +205,15 @@ func (e *explainer) resolveBase(selected Stage) Stage {
 	return s
 }
 
-// scan always walks; what it found is compared by create-layers.
 func (e *explainer) scan(layers Stage) Stage {
-	s := Stage{Name: "scan", State: Ran, Because: "the publish folder is looked at in every publish"}
+	return looked("scan", "the publish folder is looked at in every publish", "the file list is as before", scanName, layers)
+}
+
+// looked explains a stage that always runs, and whose answer is compared by create-layers.
+func looked(name, because, same, answer string, layers Stage) Stage {
+	s := Stage{Name: name, State: Ran, Because: because}
 	for _, d := range layers.Differences {
-		if d.Input == scanName {
+		if d.Input == answer {
 			s.Differences = append(s.Differences, d)
 		}
 	}
@@ -194,7 +222,7 @@ func (e *explainer) scan(layers Stage) Stage {
 		s.ComparedWith = layers.ComparedWith
 		s.Because += ": " + headline(s.Differences)
 	case layers.Because != noEarlier:
-		s.Because += ": the file list is as before"
+		s.Because += ": " + same
 	}
 	return s
 }
@@ -232,17 +260,52 @@ func (e *explainer) push(name string) Stage {
 	case !r.Pushed:
 		s.State = Skipped
 	}
-	s.Because = fmt.Sprintf("%s (%s in %s)", r.Reason, r.Digest, r.Reference)
-	if r.Pushed {
-		s.Because += ": " + r.Blobs.String()
+	var texts []string
+	for _, one := range r.Each() {
+		texts = append(texts, destinationText(one))
+		if one.Pushed {
+			s.State = Ran
+		}
 	}
-	if tags := tagsText(r.Tags); tags != "" {
-		s.Because += "; tags: " + tags
-	}
+	s.Because = strings.Join(texts, "; and ")
 	if r.Key != nil && r.Key.State == outcome.NotWritten {
 		s.Because += "; no tag of a cache key was written: " + r.Key.Reason
 	}
 	return s
+}
+
+// save explains the stage of destinations that are no registry, from its report.
+func (e *explainer) save() Stage {
+	s := Stage{Name: "save", State: Skipped, Because: "the image goes to its destination with the index"}
+	var did outcome.Saved
+	if readJSON(filepath.Join(e.dir, "save.report.json"), &did) {
+		s.Because = "the destination is looked at in every publish: " + did.Line()
+		if did.Written {
+			s.State = Ran
+		}
+		for _, one := range did.AlsoPushed {
+			s.Because += "; and " + destinationText(one)
+			if one.Pushed {
+				s.State = Ran
+			}
+		}
+	}
+	return s
+}
+
+// destinationText tells of one destination.
+func destinationText(r outcome.Result) string {
+	text := fmt.Sprintf("%s (%s in %s)", r.Reason, r.Digest, r.Reference)
+	if r.Error != nil {
+		return text + ": " + string(r.Error.Code) + ": " + r.Error.Message
+	}
+	if r.Pushed {
+		text += ": " + r.Blobs.String()
+	}
+	if tags := tagsText(r.Tags); tags != "" {
+		text += "; tags: " + tags
+	}
+	return text
 }
 
 // Outcome is what the push of a folder of a publish reported, that of the index where there is one; nothing was pushed when there is none.

@@ -72,6 +72,7 @@ func TestStamped_namesTheInput(t *testing.T) {
 			"tool's path", strings.Replace(before, "gan try", "gantry", 1), "path of the tool: /packages/gan try/gantry → /packages/gantry/gantry",
 		},
 		{"tool's content", strings.Replace(before, " 638\n", " 639\n", 1), "content of the tool: 638 → 639"},
+		{"setting", strings.Replace(before, "638\n", "638\n{\"settings\": {\"trust.layer-keys\": false}}\n", 1), "trust.layer-keys of settings added: false"},
 		{"white space", strings.Replace(before, `"user": `, `"user":  `, 1), "no field of it does"},
 		{"damaged", before[:len(before)-10], "of select-base.json"},
 		{"cut", before[:len(identity)+len(head)], "of compute-config.request.json"},
@@ -129,6 +130,48 @@ func TestStamped_namesFiles(t *testing.T) {
 	}
 }
 
+// TestStamped_namesItems: what differs in the layers of items is named, and the stage that found it is listed where there are such items.
+func TestStamped_namesItems(t *testing.T) {
+	item := func(name, digest string) string {
+		return `{"name": "` + name + `", "order": "BeforeApp", "blob": {"descriptor": {"digest": "` + digest + `", "size": 1}}}`
+	}
+	with := func(list string) string {
+		return files("") + `{"stage": "resolve-layers", "inputs": [], "layers": [` + list + `]}`
+	}
+	one := with(item("agent", "sha256:1"))
+	for _, tt := range []struct{ name, was, now, because string }{
+		{"another digest", one, with(item("agent", "sha256:2")), "looked at in every publish: layers[agent].blob.descriptor.digest of resolve-layers.json: sha256:1 → sha256:2"},
+		{"one more", one, with(item("agent", "sha256:1") + "," + item("models", "sha256:3")), "layers[models] of resolve-layers.json added: sha256:"},
+		{"the user's words", one, with(strings.Replace(item("agent", "sha256:1"), "{", `{"description": "`+canary+`", `, 1)), "layers[agent].description of resolve-layers.json added: sha256:"},
+		{"the first", files(""), one, "document of resolve-layers.json added"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, map[string]string{
+				"stamp/create-layers": tt.now, "stamp/create-layers.before": tt.was,
+				"trace": "select-base skipped\nscan ran\nresolve-layers ran\ncompute-config skipped\ncreate-layers ran\npush ran\n",
+			})
+			report, err := Publish(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, s := range report.Folders[0].Stages {
+				names = append(names, s.Name)
+				if s.Name == "resolve-layers" && (!strings.Contains(s.Because, tt.because) || strings.Contains(s.Because, canary)) {
+					t.Errorf("got %q, want %q", s.Because, tt.because)
+				}
+				if s.Name == "scan" && len(s.Differences) != 0 {
+					t.Errorf("scan has %+v", s.Differences)
+				}
+			}
+			if want := "resolve-base select-base scan resolve-layers compute-config create-layers"; !strings.HasPrefix(strings.Join(names, " "), want) {
+				t.Errorf("stages %v", names)
+			}
+		})
+	}
+}
+
 func TestPush_saysWhatTheReportSays(t *testing.T) {
 	digests := strings.NewReplacer("DIGEST", string(cas.DigestOf([]byte("a"))), "OTHER", string(cas.DigestOf([]byte("b"))))
 	tests := []struct {
@@ -147,6 +190,13 @@ func TestPush_saysWhatTheReportSays(t *testing.T) {
 		{
 			"pushed", `{"pushed": true, "reason": "it is not there", "digest": "DIGEST", "reference": "r/app", "blobs": {"uploaded": {"count": 1, "bytes": 5}}}`,
 			Ran, "it is not there (DIGEST in r/app): 1 blob uploaded",
+		},
+		{
+			"several", `{"reason": "it is there", "digest": "DIGEST", "reference": "r/app", "alsoPushed": [
+			  {"pushed": true, "reason": "it is not there", "digest": "DIGEST", "reference": "s/app", "blobs": {"uploaded": {"count": 1, "bytes": 5}}},
+			  {"reason": "the destination did not get the image", "digest": "DIGEST", "reference": "t/app", "error": {"code": "CONTAINER1016", "message": "it forbids"}}]}`,
+			Ran, "it is there (DIGEST in r/app); and it is not there (DIGEST in s/app): 1 blob uploaded (5 B); and " +
+				"the destination did not get the image (DIGEST in t/app): CONTAINER1016: it forbids",
 		},
 		{"deferred", `{"deferred": true}`, Skipped, "found through the index"},
 		{"none", ``, Ran, "asked in every publish"},

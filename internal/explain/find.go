@@ -16,6 +16,7 @@ const (
 	resolveBaseName = "resolve-base.json"
 	selectBaseName  = "select-base.json"
 	scanName        = "scan.json"
+	extraName       = "resolve-layers.json"
 )
 
 // maxDepth bounds how far below a project a folder of ours is looked for: artifacts/obj/NAME/CONFIGURATION_RID/gantry/RID has 6.

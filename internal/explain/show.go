@@ -24,6 +24,12 @@ func secret(input, field string) bool {
 	if strings.HasPrefix(input, "compute-config.") {
 		return !plain(field)
 	}
+	if input == settingsName {
+		return false
+	}
+	if strings.HasSuffix(field, ".description") { // of a ContainerLayer item: the user's own words
+		return true
+	}
 	top, _, _ := strings.Cut(strings.TrimPrefix(field, "base."), "[")
 	switch top {
 	case "reference", "registry", "repository", "digest", "mediaType", "size", "runtimeIdentifier", "ridGraphPath", "resolveBasePath",

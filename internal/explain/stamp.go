@@ -57,6 +57,9 @@ type document struct {
 	value any
 }
 
+// settingsName is the first document of a stamp: the settings of gantry that decide what the stage makes, where they are not the default.
+const settingsName = "settings"
+
 // inputs are the documents that each stage reads, in the order of its stamp (Gantry.Stages.targets).
 func inputs(stage string) []string {
 	switch stage {
@@ -65,7 +68,7 @@ func inputs(stage string) []string {
 	case "compute-config":
 		return []string{"compute-config.request.json", "compute-config.shared.json", selectBaseName}
 	case "create-layers":
-		return []string{"create-layers.request.json", selectBaseName, scanName}
+		return []string{"create-layers.request.json", selectBaseName, scanName, extraName} // the last for projects with ContainerLayer items
 	}
 	return nil
 }
@@ -79,6 +82,13 @@ func parseStamp(stage string, text []byte) stamp {
 	rest = bytes.ReplaceAll(rest, []byte{1}, []byte{'\\'})
 	d := json.NewDecoder(bytes.NewReader(rest))
 	d.UseNumber()
+	s.docs = []document{{settingsName, map[string]any{}}}
+	if bytes.HasPrefix(rest, []byte(`{"`+settingsName+`": `)) {
+		var set map[string]any
+		if d.Decode(&set) == nil {
+			s.docs[0].value = set[settingsName]
+		}
+	}
 	for i, name := range inputs(stage) {
 		var v any
 		if err := d.Decode(&v); err != nil {

@@ -21,9 +21,9 @@
 // zero bytes up to a whole block. The header's fields are:
 //
 //	name      the path, see below; zero-filled
-//	mode      "0000755", zero byte (files and folders, as the SDK writes them)
-//	uid       seven octal digits, zero byte: the owner, 0 but for a numeric ContainerUser
-//	gid       "0000000", zero byte
+//	mode      seven octal digits, zero byte: 0755 (files and folders, as the SDK writes them) but for the files of a layer with a mode
+//	uid       seven octal digits, zero byte: the owner, 0 but for a numeric ContainerUser or Owner
+//	gid       seven octal digits, zero byte: the group, 0 but for an Owner with one
 //	size      eleven octal digits, zero byte; 0 for a folder, and where a pax record has the size
 //	mtime     eleven octal digits, zero byte: seconds since 1970
 //	chksum    six octal digits, zero byte, space: the sum of the block's bytes with this field as eight spaces
@@ -46,6 +46,7 @@
 //	path              a path that name and prefix cannot hold
 //	size              a size of 8 GiB (2^33 bytes) or more, in decimal digits
 //	uid               an owner above 2097151, in decimal digits
+//	gid               a group above 2097151, in decimal digits
 //
 // A record is its length in decimal digits (of all of it, the digits included), space, key, "=", value, line feed. The pax
 // header is a header block like an entry's with name "./PaxHeaders/.", mode "0000644", uid 0, mtime 0, typeflag "x" and the

@@ -45,12 +45,12 @@ func Key(spec *Spec, mediaType string) (cas.Digest, error) {
 	k.number(int64(c.level), int64(c.block), int64(len(entries)))
 	for i := range entries {
 		e := &entries[i]
-		content, err := contentDigest(e.file)
+		content, err := e.file.ContentDigest()
 		if err != nil {
 			return "", err
 		}
 		k.text(e.Path, string(e.kind()))
-		k.number(entryMode, e.UID, entryGID, e.Time)
+		k.number(e.mode(), e.UID, e.GID, e.Time)
 		k.text(e.Security)
 		k.number(e.Size)
 		k.text(string(content))
@@ -58,8 +58,9 @@ func Key(spec *Spec, mediaType string) (cas.Digest, error) {
 	return digestOf(k.Hash), nil
 }
 
-// contentDigest is that of what follows the entry of f, nil for a folder.
-func contentDigest(f *File) (cas.Digest, error) {
+// ContentDigest is the digest of what follows the file's entry in the tar; empty for nil, which stands for a folder. A file of which none
+// is known is an error.
+func (f *File) ContentDigest() (cas.Digest, error) {
 	switch {
 	case f == nil:
 		return "", nil

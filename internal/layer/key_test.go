@@ -85,6 +85,9 @@ func TestKeyFollowsTheBytes(t *testing.T) {
 		{"a file less", false, func(_ fstest.MapFS, s *Spec) { s.Files = s.Files[:1] }},
 		{"owner", false, func(_ fstest.MapFS, s *Spec) { s.UID = 1 }},
 		{"large owner", false, func(_ fstest.MapFS, s *Spec) { s.UID = 1 << 21 }},
+		{"group", false, func(_ fstest.MapFS, s *Spec) { s.GID = 1 }},
+		{"large group", false, func(_ fstest.MapFS, s *Spec) { s.GID = 1 << 21 }},
+		{"mode", false, func(_ fstest.MapFS, s *Spec) { s.Mode = 0o644 }},
 		{"working directory", false, func(_ fstest.MapFS, s *Spec) { s.WorkingDirectory = "/srv" }},
 		{"windows", false, func(_ fstest.MapFS, s *Spec) { s.Windows = true }},
 		{"level", false, func(_ fstest.MapFS, s *Spec) { s.Compression.Level = 1 }},
@@ -95,6 +98,7 @@ func TestKeyFollowsTheBytes(t *testing.T) {
 
 		{"the same content in its place", true, func(_ fstest.MapFS, s *Spec) { file(s, "b/c").Content = []byte("x") }},
 		{"the default level", true, func(_ fstest.MapFS, s *Spec) { s.Compression = Compression{Gzip, DefaultGzipLevel} }},
+		{"the default mode", true, func(_ fstest.MapFS, s *Spec) { s.Mode = 0o755 }},
 		{"order", true, func(_ fstest.MapFS, s *Spec) { s.Files[0], s.Files[1] = s.Files[1], s.Files[0] }},
 		{"a folder that is there anyway", true, func(_ fstest.MapFS, s *Spec) { s.Folders = append(s.Folders, "b") }},
 		{"the same working directory", true, func(_ fstest.MapFS, s *Spec) { s.WorkingDirectory = "app/x/../" }},
@@ -141,7 +145,8 @@ func TestKeyProperty(t *testing.T) {
 			folder := fstest.MapFS{}
 			spec := &Spec{
 				WorkingDirectory: rapid.SampledFrom([]string{"/", "/a", "/1"}).Draw(rt, label), Windows: rapid.Bool().Draw(rt, label),
-				Time: rapid.Int64Range(0, 1).Draw(rt, label), UID: rapid.Int64Range(0, 1).Draw(rt, label), Compression: Compression{Algorithm: None},
+				Time: rapid.Int64Range(0, 1).Draw(rt, label), UID: rapid.Int64Range(0, 1).Draw(rt, label), GID: rapid.Int64Range(0, 1).Draw(rt, label),
+				Mode: rapid.SampledFrom([]int64{0, 0o755, 0o644}).Draw(rt, label), Compression: Compression{Algorithm: None},
 			}
 			for _, n := range names {
 				content := rapid.SampledFrom([]string{"", "1", "a", "11"}).Draw(rt, label)

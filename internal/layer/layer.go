@@ -20,8 +20,10 @@ type Spec struct {
 	WorkingDirectory string
 	// Windows gives the layer the shape that Windows needs.
 	Windows bool
-	// UID is the owner of every entry.
-	UID int64
+	// UID and GID own every entry.
+	UID, GID int64
+	// Mode is that of the files, up to 07777; 0 means 0755.
+	Mode int64
 	// Time is that of the folders, in seconds since 1970.
 	Time int64
 	// Compression is that of the tar.
@@ -35,6 +37,8 @@ type Spec struct {
 type File struct {
 	// Path is relative to the publish folder and to the working directory, with slashes.
 	Path string
+	// SourcePath is the file on this machine, for one that is not in the publish folder; symbolic links are followed.
+	SourcePath string
 	// Size is the size in bytes that the file must have.
 	Size int64
 	// ModTime is the time that the file must have, in nanoseconds since 1970; 0 is not compared.
@@ -55,8 +59,8 @@ type Result struct {
 	TarSize int64
 }
 
-// Write writes the layer of spec to w, reading the files from folder. Up to workers cores compress, or as
-// many as the memory is bounded to; the bytes do not depend on them.
+// Write writes the layer of spec to w, reading the files from folder, which may be nil when all have a SourcePath. Up to workers cores
+// compress, or as many as the memory is bounded to; the bytes do not depend on them.
 // Errors of w come back as they are; those of files carry the codes of ReadFile.
 func Write(ctx context.Context, w io.Writer, folder fs.FS, spec *Spec, workers int) (*Result, error) {
 	c, err := spec.Compression.codec()
@@ -134,12 +138,12 @@ func plan(spec *Spec) ([]planned, error) {
 	}
 	list := make([]planned, 0, len(spec.Files)+len(folders)+3)
 	add := func(p string, f *File) {
-		e := planned{Entry: Entry{Path: p, Dir: f == nil, Time: spec.Time, UID: spec.UID}, file: f}
+		e := planned{Entry: Entry{Path: p, Dir: f == nil, Time: spec.Time, UID: spec.UID, GID: spec.GID}, file: f}
 		if spec.Windows {
 			e.Security = SecurityDescriptor
 		}
 		if f != nil {
-			e.Time, e.Size = f.Time, f.Size
+			e.Time, e.Size, e.Mode = f.Time, f.Size, spec.Mode
 			if f.Content != nil {
 				e.Size = int64(len(f.Content))
 			}

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"os"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -48,7 +49,7 @@ func Digest(ctx context.Context, folder fs.FS, f *File) (cas.Digest, error) {
 func digestOf(h hash.Hash) cas.Digest { return cas.Digest("sha256:" + hex.EncodeToString(h.Sum(nil))) }
 
 func readInto(ctx context.Context, w io.Writer, folder fs.FS, f *File, buf []byte) error {
-	src, err := folder.Open(f.Path)
+	src, err := f.open(folder)
 	if err != nil {
 		return unreadable(f, err)
 	}
@@ -76,9 +77,17 @@ func readInto(ctx context.Context, w io.Writer, folder fs.FS, f *File, buf []byt
 		return changed(f, "changed while it was read")
 	}
 	if sum != nil && digestOf(sum) != f.Digest {
-		return changed(f, "has other content than when the publish folder was scanned")
+		return changed(f, "has other content than when "+f.when())
 	}
 	return nil
+}
+
+// open opens the file where it lies.
+func (f *File) open(folder fs.FS) (fs.File, error) {
+	if f.SourcePath != "" {
+		return os.Open(f.SourcePath)
+	}
+	return folder.Open(f.Path)
 }
 
 // unlikeList compares what is there now with the file list.
@@ -87,9 +96,9 @@ func unlikeList(f *File, now fs.FileInfo) error {
 	case !now.Mode().IsRegular():
 		return changed(f, "is no longer a file")
 	case now.Size() != f.Size:
-		return changed(f, fmt.Sprintf("has %d bytes and had %d when the publish folder was scanned", now.Size(), f.Size))
+		return changed(f, fmt.Sprintf("has %d bytes and had %d when %s", now.Size(), f.Size, f.when()))
 	case f.ModTime != 0 && now.ModTime().UnixNano() != f.ModTime:
-		return changed(f, "was written after the publish folder was scanned")
+		return changed(f, "was written after "+f.when())
 	}
 	return nil
 }
@@ -124,7 +133,18 @@ func copyExactly(ctx context.Context, w io.Writer, src io.Reader, f *File, buf [
 	return nil
 }
 
+// when says when the file was described.
+func (f *File) when() string {
+	if f.SourcePath != "" {
+		return "it was listed"
+	}
+	return "the publish folder was scanned"
+}
+
 func changed(f *File, how string) error {
+	if f.SourcePath != "" {
+		return diag.New(diag.FileChanged, fmt.Sprintf("file %q %s", f.SourcePath, how), "let nothing write to it during the build, and run again")
+	}
 	return diag.New(diag.FileChanged, fmt.Sprintf("file %q of the publish folder %s", f.Path, how), changedHint)
 }
 
@@ -134,7 +154,10 @@ func unreadable(f *File, err error) error {
 		return err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return changed(f, "is gone since the publish folder was scanned")
+		return changed(f, "is gone since "+f.when())
+	}
+	if f.SourcePath != "" {
+		return diag.Wrap(diag.UnreadableFile, reason(err), fmt.Sprintf("%q cannot be read", f.SourcePath), readHint)
 	}
 	return Unreadable(f.Path, err)
 }

@@ -1,8 +1,10 @@
 package layer
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -85,6 +87,55 @@ func TestFileThatChanges(t *testing.T) {
 				t.Errorf("error %q does not say %q of sub/f.bin", err, tt.says)
 			}
 		})
+	}
+}
+
+// Files from anywhere lie at the paths that they are given, with the mode and owner of the layer, and are proved as the others are.
+func TestFilesFromElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "m.onnx", "model")
+	write(t, dir, "other", "data")
+	must(t, os.Symlink("m.onnx", filepath.Join(dir, "link")))
+	source := func(name, path string, content string) File {
+		return File{Path: path, SourcePath: filepath.Join(dir, name), Size: int64(len(content)), Digest: cas.DigestOf([]byte(content)), Time: DefaultTime}
+	}
+	spec := &Spec{
+		WorkingDirectory: "/models", UID: 1654, GID: 1655, Mode: 0o640, Time: DefaultTime,
+		Files: []File{source("link", "deep/m.onnx", "model"), source("other", "other", "data")},
+	}
+	var tar bytes.Buffer
+	must(t, WriteTar(context.Background(), &tar, nil, spec))
+	got := ""
+	for _, e := range entriesOf(t, dir, spec) {
+		got += fmt.Sprintf("%s %o %d:%d %d\n", e.Name, e.Mode, e.Uid, e.Gid, e.Size)
+	}
+	if want := "models 755 1654:1655 0\nmodels/deep 755 1654:1655 0\nmodels/deep/m.onnx 640 1654:1655 5\nmodels/other 640 1654:1655 4\n"; got != want {
+		t.Errorf("entries\n%swant\n%s", got, want)
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(path string) error
+		code   diag.Code
+		says   string
+	}{
+		{"other content", func(p string) error { return os.WriteFile(p, []byte("atad"), 0o644) }, diag.FileChanged, "other content than when it was listed"},
+		{"other size", func(p string) error { return os.WriteFile(p, nil, 0o644) }, diag.FileChanged, "had 4 when it was listed"},
+		{"a folder", func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, diag.FileChanged, "no longer a file"},
+		{"gone", os.Remove, diag.FileChanged, "is gone since it was listed"},
+	} {
+		path := filepath.Join(dir, "other")
+		must(t, tt.change(path))
+		err := WriteTar(context.Background(), io.Discard, nil, spec)
+		wantCode(t, err, tt.code)
+		if !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "publish folder") {
+			t.Errorf("%s: error %q does not say %q of %s", tt.name, err, tt.says, path)
+		}
+	}
+	below := &File{Path: "x", SourcePath: filepath.Join(dir, "m.onnx", "x")} // of a file: the reason is not that it is gone
+	err := ReadFile(context.Background(), io.Discard, nil, below)
+	wantCode(t, err, diag.UnreadableFile)
+	if !strings.Contains(err.Error(), below.SourcePath) || strings.Contains(err.Error(), "publish folder") {
+		t.Errorf("error %q does not name %s", err, below.SourcePath)
 	}
 }
 

@@ -15,9 +15,10 @@ const (
 	maxOctalSize = 1 << 33
 	// maxOctalID is the first owner that seven octal digits cannot hold.
 	maxOctalID = 1 << 21
-	// entryMode and entryGID are those of each entry.
-	entryMode = 0o755
-	entryGID  = 0
+	// defaultMode is that of folders, and of files whose mode is not said.
+	defaultMode = 0o755
+	// maxMode has all bits that a mode can have: rights, sticky, set-group-ID, set-user-ID.
+	maxMode = 0o7777
 	// paxName is the name of every pax header. The SDK 11 uses the same; that of others holds a process id.
 	paxName = "./PaxHeaders/."
 )
@@ -31,8 +32,10 @@ type Entry struct {
 	Size int64
 	// Time is in seconds since 1970, 0 to MaxTime.
 	Time int64
-	// UID is the owner, 0 to 2147483647.
-	UID int64
+	// UID and GID are the owner and the group, 0 to 2147483647.
+	UID, GID int64
+	// Mode is that of a file, up to 07777; 0 means 0755, which folders have always.
+	Mode int64
 	// Security is the Windows security descriptor, or empty.
 	Security string
 }
@@ -43,6 +46,14 @@ func (e *Entry) kind() byte {
 		return '5'
 	}
 	return '0'
+}
+
+// mode is what the header says.
+func (e *Entry) mode() int64 {
+	if e.Dir || e.Mode == 0 {
+		return defaultMode
+	}
+	return e.Mode
 }
 
 // ErrTarUse says that the calls of a TarWriter do not fit together: a fault of the caller.
@@ -67,7 +78,6 @@ func (t *TarWriter) Header(e *Entry) error {
 		return err
 	}
 	name, prefix, fits := splitPath(e.Path)
-	size, uid := e.Size, e.UID
 	var records []byte
 	if e.Security != "" {
 		records = appendRecord(records, "MSWINDOWS.rawsd", e.Security)
@@ -75,20 +85,23 @@ func (t *TarWriter) Header(e *Entry) error {
 	if !fits {
 		records = appendRecord(records, "path", e.Path)
 	}
-	if size >= maxOctalSize {
-		records = appendRecord(records, "size", strconv.FormatInt(size, 10))
-		size = 0
+	number := func(key string, n, tooLarge int64) int64 {
+		if n < tooLarge {
+			return n
+		}
+		records = appendRecord(records, key, strconv.FormatInt(n, 10))
+		return 0
 	}
-	if uid >= maxOctalID {
-		records = appendRecord(records, "uid", strconv.FormatInt(uid, 10))
-		uid = 0
-	}
+	f := fields{name: name, prefix: prefix, mode: e.mode(), time: e.Time, kind: e.kind()}
+	f.size = number("size", e.Size, maxOctalSize)
+	f.uid = number("uid", e.UID, maxOctalID)
+	f.gid = number("gid", e.GID, maxOctalID)
 	if len(records) > 0 {
 		if err := t.pax(records); err != nil {
 			return err
 		}
 	}
-	b := header(fields{name: name, prefix: prefix, mode: entryMode, uid: uid, size: size, time: e.Time, kind: e.kind()})
+	b := header(f)
 	if _, err := t.w.Write(b[:]); err != nil {
 		return err
 	}
@@ -151,6 +164,10 @@ func check(e *Entry) error {
 		return fmt.Errorf("%w: time %d", ErrTarUse, e.Time)
 	case e.UID < 0 || e.UID > math.MaxInt32:
 		return fmt.Errorf("%w: owner %d", ErrTarUse, e.UID)
+	case e.GID < 0 || e.GID > math.MaxInt32:
+		return fmt.Errorf("%w: group %d", ErrTarUse, e.GID)
+	case e.Mode < 0 || e.Mode > maxMode:
+		return fmt.Errorf("%w: mode %o", ErrTarUse, e.Mode)
 	case strings.Contains(e.Security, "\x00"):
 		return fmt.Errorf("%w: a zero byte in a security descriptor", ErrTarUse)
 	}
@@ -181,9 +198,9 @@ func splitPath(path string) (name, prefix string, fits bool) {
 
 // fields are those of a header block that vary.
 type fields struct {
-	name, prefix          string
-	mode, uid, size, time int64
-	kind                  byte
+	name, prefix               string
+	mode, uid, gid, size, time int64
+	kind                       byte
 }
 
 func header(f fields) [blockSize]byte {
@@ -191,7 +208,7 @@ func header(f fields) [blockSize]byte {
 	copy(b[0:100], f.name)
 	octal(b[100:108], f.mode)
 	octal(b[108:116], f.uid)
-	octal(b[116:124], entryGID)
+	octal(b[116:124], f.gid)
 	octal(b[124:136], f.size)
 	octal(b[136:148], f.time)
 	copy(b[148:156], "        ")

@@ -78,7 +78,9 @@ func TestPaxOnlyWhereNeeded(t *testing.T) {
 		{"8 GiB", Entry{Path: "x", Size: maxOctalSize}, "size"},
 		{"owner", Entry{Path: "x", UID: maxOctalID - 1}, ""},
 		{"large owner", Entry{Path: "x", UID: maxOctalID}, "uid"},
-		{"all", Entry{Path: "ä", Size: maxOctalSize, UID: 1<<31 - 1, Security: "s"}, "MSWINDOWS.rawsd path size uid"},
+		{"group", Entry{Path: "x", GID: maxOctalID - 1}, ""},
+		{"large group", Entry{Path: "x", GID: maxOctalID}, "gid"},
+		{"all", Entry{Path: "ä", Size: maxOctalSize, UID: 1<<31 - 1, GID: 1<<31 - 1, Security: "s"}, "MSWINDOWS.rawsd path size uid gid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -96,8 +98,8 @@ func TestPaxOnlyWhereNeeded(t *testing.T) {
 			}
 			h, err := tar.NewReader(&b).Next()
 			must(t, err)
-			if h.Name != tt.entry.Path || h.Size != tt.entry.Size || int64(h.Uid) != tt.entry.UID {
-				t.Errorf("read back %q, %d bytes, owner %d", h.Name, h.Size, h.Uid)
+			if h.Name != tt.entry.Path || h.Size != tt.entry.Size || int64(h.Uid) != tt.entry.UID || int64(h.Gid) != tt.entry.GID {
+				t.Errorf("read back %q, %d bytes, owner %d:%d", h.Name, h.Size, h.Uid, h.Gid)
 			}
 		})
 	}
@@ -115,6 +117,10 @@ func TestTarWriterRefusesWrongUse(t *testing.T) {
 		{Path: "x", Time: MaxTime + 1},
 		{Path: "x", UID: -1},
 		{Path: "x", UID: 1 << 31},
+		{Path: "x", GID: -1},
+		{Path: "x", GID: 1 << 31},
+		{Path: "x", Mode: -1},
+		{Path: "x", Mode: 0o10000},
 		{Path: "x", Security: "\x00"},
 	} {
 		if err := NewTarWriter(io.Discard).Header(&e); !errors.Is(err, ErrTarUse) {

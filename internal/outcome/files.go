@@ -39,10 +39,10 @@ func (r Result) Report(file string) error {
 	return unwritable("the report", file, atomicfile.Write(file, b.Bytes()))
 }
 
-// AddRef puts registry/repository@digest into a file of such lines, which are sorted, one a repository. Any number of processes may do
+// AddRef puts registry/repository@digest into a file of such lines, which are sorted, one a repository; nothing for a push that failed. Any number of processes may do
 // so at once: projects of a solution are pushed side by side. Fails with GANTRY1007.
 func (r Result) AddRef(file string) error {
-	if r.Deferred {
+	if r.Deferred || r.Error != nil {
 		return nil
 	}
 	return locked("the list of images", file, func(old string) error {
@@ -102,7 +102,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func (r Result) row() string {
 	pushed, blobs := "no, it is there", ""
-	if r.Pushed {
+	switch {
+	case r.Error != nil:
+		pushed = "failed: " + string(r.Error.Code)
+	case r.Pushed:
 		pushed, blobs = "yes", r.Blobs.String()
 	}
 	var tags []string

@@ -7,10 +7,11 @@ import (
 	"github.com/gantry-build/gantry/internal/progress"
 )
 
-// Line says in one line what was done; empty for a push that was deferred, of which push-index tells.
+// Line says in one line what was done; empty for a push that was deferred, of which push-index tells, and for one that failed, of which the
+// error tells.
 func (r Result) Line() string {
 	switch {
-	case r.Deferred:
+	case r.Deferred || r.Error != nil:
 		return ""
 	case r.Pushed:
 		return fmt.Sprintf("Pushed image '%s' to registry '%s' (%s): %s%s", r.name(), r.Registry, r.Digest, r.Blobs, r.keyText())

@@ -7,6 +7,7 @@ package outcome
 
 import (
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/registry"
 )
@@ -98,6 +99,31 @@ type Result struct {
 	Platforms []Platform `json:"platforms,omitempty"`
 	// PlatformTags are the tags of those images.
 	PlatformTags []Tag `json:"platformTags,omitempty"`
+	// AlsoPushed are the other destinations of the image, in the order in which they were named.
+	AlsoPushed []Result `json:"alsoPushed,omitempty"`
+	// Error is why this destination did not get the image; nothing else is told of one that failed but its names and the digest.
+	Error *Failure `json:"error,omitempty"`
+}
+
+// Failure is an error in a report.
+type Failure struct {
+	Code    diag.Code `json:"code"`
+	Message string    `json:"message"`
+}
+
+// Each is the result of each destination, that of the first without the others.
+func (r Result) Each() []Result {
+	first := r
+	first.AlsoPushed = nil
+	return append([]Result{first}, r.AlsoPushed...)
+}
+
+// Failed is the result with nothing but its names, and why it failed.
+func (r Result) Failed(err error) Result {
+	return Result{
+		Stage: r.Stage, Registry: r.Registry, Repository: r.Repository, Reference: r.Reference, Digest: r.Digest, MediaType: r.MediaType,
+		Reason: "the destination did not get the image", Tags: []Tag{}, Error: &Failure{diag.CodeOf(err), err.Error()},
+	}
 }
 
 // Platform is one image of an index.

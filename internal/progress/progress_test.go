@@ -61,6 +61,22 @@ never started mounted
 	}
 }
 
+// TestTo: the same blob on its way to two destinations is two transfers.
+func TestTo(t *testing.T) {
+	var out bytes.Buffer
+	l := NewLines(&out, func() time.Time { return time.Unix(0, 0) })
+	a, b := To(l, "a.example/app"), To(l, "b.example/app")
+	a.Started(digest, 1000)
+	b.Started(digest, 1000)
+	a.Advanced(digest, 1000)
+	b.Done(digest, "mounted")
+	a.Done(digest, "uploaded")
+	want := "0123456789ab to b.example/app mounted\n0123456789ab to a.example/app uploaded, 1.0 kB, at once\n"
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestTerminal(t *testing.T) {
 	var out bytes.Buffer
 	term := NewTerminal(&out)

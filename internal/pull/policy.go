@@ -50,12 +50,17 @@ func (o Offline) Blob(_ context.Context, digest cas.Digest, _ int64) (io.ReadClo
 	return nil, o.lacks("configuration or layer", string(digest))
 }
 
+// BlobSize is always GANTRY2006.
+func (o Offline) BlobSize(_ context.Context, digest cas.Digest) (int64, error) {
+	return 0, o.lacks("configuration or layer", string(digest))
+}
+
 // lacks names what the store would have to have.
 func (o Offline) lacks(kind, tagOrDigest string) error {
 	name := registry.Reference{Name: o.Name, Tag: tagOrDigest}
 	if d, err := cas.ParseDigest(tagOrDigest); err == nil {
 		name.Tag, name.Digest = "", d
 	}
-	return diag.New(diag.NotInStore, fmt.Sprintf("the content store does not have the %s %s, and GantryPullPolicy=never allows no request for the base image",
+	return diag.New(diag.NotInStore, fmt.Sprintf("the content store does not have the %s %s, and GantryPullPolicy=never allows no request",
 		kind, name), "build once with GantryPullPolicy=always, or restore the content store")
 }

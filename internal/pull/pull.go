@@ -89,12 +89,7 @@ func Has(store *cas.Store, desc image.Descriptor) bool {
 }
 
 func fetch(ctx context.Context, store *cas.Store, from Blobs, desc image.Descriptor) error {
-	r, err := from.Blob(ctx, desc.Digest, desc.Size)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return store.Put(ctx, desc.Digest, r)
+	return registry.Retrieve(ctx, from, desc.Digest, desc.Size, func(r io.Reader) error { return store.Put(ctx, desc.Digest, r) })
 }
 
 // Stored returns a small blob that the store has and that is whole.

@@ -6,7 +6,7 @@
 // Records hold no path of this machine and may be carried to another with the blobs.
 //
 // The files are records/<kind>/<name>.json. Each is a JSON object whose field digest names the blob that it is about (see Blob): when
-// the store loses the blob, the record may go too.
+// the store loses the blob, the record may go too. Those of LayerBlob hold without it.
 package records
 
 import (

@@ -13,7 +13,7 @@ import (
 // sessionKey tells sessions apart: the mode decides the variables that count,
 // and Docker's configuration can have an account for one repository alone.
 type sessionKey struct {
-	host       string
+	host       *host
 	repository string
 	mode       Mode
 }
@@ -40,11 +40,14 @@ func newSession(c *Client, h *host, name Name, mode Mode) *session {
 
 // scope is what the registry's token must allow for this repository.
 func (s *session) scope() string {
-	if s.mode == ModePush {
+	if s.mode == ModePush || s.mode == ModePushElsewhere {
 		return "repository:" + s.name.Repository + ":pull,push"
 	}
 	return pullScope(s.name.Repository)
 }
+
+// deleteScope is what a DELETE needs beside scope.
+func (s *session) deleteScope() string { return "repository:" + s.name.Repository + ":delete" }
 
 func pullScope(repository string) string { return "repository:" + repository + ":pull" }
 
@@ -211,7 +214,10 @@ func (s *session) usable(q *request) (token, bool) {
 // denied makes the error for a 401 or 403: CONTAINER1008 when there was
 // nobody to be, else CONTAINER1016, as with the SDK.
 func (s *session) denied(status error, what string) error {
-	const login = "docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and _PWORD"
+	login := "docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and _PWORD"
+	if s.mode == ModePushElsewhere {
+		login = "docker login: DOTNET_CONTAINER_REGISTRY_UNAME and its like are for the first destination's registry alone"
+	}
 	account, problem := s.login()
 	var st *StatusError
 	unauthorized := errors.As(status, &st) && st.StatusCode == http.StatusUnauthorized

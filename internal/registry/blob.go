@@ -25,9 +25,17 @@ const (
 // Blob reads a blob of a known size in bytes. The reader gives the last bytes
 // only when all hash to the digest (else GANTRY2004), never more than size,
 // and takes a broken download up where it broke. Closing it frees its place
-// among the parallel requests. Fails with CONTAINER2004 (and ErrNotFound in
+// among the parallel requests. A mirror that fails in the middle is an
+// ErrMirrorFailed. Fails with CONTAINER2004 (and ErrNotFound in
 // the chain) when the registry does not have the blob.
 func (r *Repository) Blob(ctx context.Context, digest cas.Digest, size int64) (io.ReadCloser, error) {
+	return read(ctx, r, string(digest), func(ctx context.Context, at *Repository) (io.ReadCloser, error) {
+		return at.openBlob(ctx, digest, size)
+	})
+}
+
+// openBlob is Blob in this very repository.
+func (r *Repository) openBlob(ctx context.Context, digest cas.Digest, size int64) (io.ReadCloser, error) {
 	if err := r.checkBlob(digest, size); err != nil {
 		return nil, err
 	}
@@ -38,6 +46,9 @@ func (r *Repository) Blob(ctx context.Context, digest cas.Digest, size int64) (i
 	if err := d.open(); err != nil {
 		r.host.reads.release()
 		return nil, d.coded(err)
+	}
+	if r.spare {
+		return &mirrored{newVerifier(ctx, d, digest, size), ctx, r, digest}, nil
 	}
 	return newVerifier(ctx, d, digest, size), nil
 }
@@ -205,9 +216,8 @@ func (d *download) Close() error {
 	return nil
 }
 
-// HasBlob asks whether the registry says that the repository has a blob. It
-// says so of some blobs that it lost: only a download proves one.
-func (r *Repository) HasBlob(ctx context.Context, digest cas.Digest) (bool, error) {
+// askBlob is HasBlob in this very repository.
+func (r *Repository) askBlob(ctx context.Context, digest cas.Digest) (bool, error) {
 	if err := r.checkBlob(digest, 0); err != nil {
 		return false, err
 	}
@@ -250,4 +260,13 @@ func (r *Repository) hasBlob(ctx context.Context, digest cas.Digest) (bool, erro
 	}
 	said := res.Header.Get("Docker-Content-Digest")
 	return said == "" || said == string(digest), nil
+}
+
+// ReadBlob reads a small blob into memory. Errors are those of Blob.
+func (r *Repository) ReadBlob(ctx context.Context, digest cas.Digest, size int64) (data []byte, err error) {
+	err = Retrieve(ctx, r, digest, size, func(body io.Reader) (err error) {
+		data, err = io.ReadAll(body)
+		return err
+	})
+	return data, err
 }

@@ -14,7 +14,7 @@
 //
 // The files: name (references), credentials and dockerconfig (who we are),
 // challenge, auth and token (how we prove it), transport and host (how bytes
-// travel), retry (what is repeated), manifest, blob, upload and referrers (the verbs),
+// travel), network and mirror (where content is read from), retry (what is repeated), manifest, blob, upload and referrers (the verbs),
 // errors (what a person reads).
 package registry
 
@@ -39,6 +39,13 @@ const (
 	ModePush
 	// ModePullFromOutput reads a base image from the destination's registry.
 	ModePullFromOutput
+	// ModePushElsewhere writes to a further destination, in another registry:
+	// the variables name no registry, and those of the destination's account
+	// are not sent to another.
+	ModePushElsewhere
+	// modeElsewhere reads from a registry that the user did not name: a
+	// mirror, or where the configuration says that content lies.
+	modeElsewhere
 )
 
 // DefaultParallel is the number of requests at once for one registry.
@@ -66,6 +73,11 @@ type Options struct {
 	// Parallel is the number of requests at once for one registry, for
 	// reading and for writing each; 0 means DefaultParallel.
 	Parallel int
+	// Limits are what a user may change; the zero value is the default.
+	Limits Limits
+	// Network is what this machine's configuration says of registries; nil
+	// means nothing.
+	Network Network
 	// Sleep pauses between the attempts of a request; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -84,9 +96,13 @@ type Client struct {
 	secrets  *secrets
 	policy   retryPolicy
 	stall    time.Duration
+	limits   Limits
+	network  Network
 
 	mu       sync.Mutex
-	hosts    map[string]*host
+	hosts    map[hostKey]*host
+	down     map[string]bool // mirrors that could not be reached
+	failed   map[failedAt]bool
 	sessions map[sessionKey]*session
 }
 
@@ -95,10 +111,14 @@ func New(o Options) *Client {
 	c := &Client{
 		getenv: o.Getenv, log: o.Log, agent: o.UserAgent, parallel: o.Parallel,
 		secrets: &secrets{}, policy: defaultRetryPolicy(rand.Float64), stall: stallLimit,
-		hosts: map[string]*host{}, sessions: map[sessionKey]*session{},
+		limits: o.Limits, network: o.Network,
+		hosts: map[hostKey]*host{}, down: map[string]bool{}, failed: map[failedAt]bool{}, sessions: map[sessionKey]*session{},
 	}
 	if o.Sleep != nil {
 		c.policy.sleep = o.Sleep
+	}
+	if c.network == nil {
+		c.network = openNetwork{}
 	}
 	if c.getenv == nil {
 		c.getenv = func(string) string { return "" }
@@ -114,7 +134,8 @@ func New(o Options) *Client {
 	}
 	c.insecure = append(splitList(c.getenv("DOTNET_CONTAINER_INSECURE_REGISTRIES")), o.Insecure...)
 	c.uploads = uploadSettingsFrom(c.getenv)
-	c.strict, c.lax = httpClients(o.Transport)
+	c.strict, c.lax = httpClients(o.Limits.transport(o.Transport))
+	c.limit()
 	return c
 }
 
@@ -139,13 +160,27 @@ type Repository struct {
 	host    *host
 	session *session
 	invalid error // the name cannot be used; every call returns it
+	fixed   bool  // content is read here and nowhere else
+	spare   bool  // there is another place after this one
 }
 
 // Repository returns the repository name for the use that mode tells. It
 // sends nothing; a name that is not valid is reported by the first call.
 func (c *Client) Repository(name Name, mode Mode) *Repository {
 	name = NewName(name.Registry, name.Repository)
+	insecure, err := c.network.Access(name)
+	r := c.repository(name, mode, insecure)
+	if r.invalid == nil && r.mode == ModePush {
+		r.invalid = err
+	}
+	return r
+}
+
+func (c *Client) repository(name Name, mode Mode, insecure bool) *Repository {
 	r := &Repository{name: name, mode: mode, client: c}
+	if mode == ModePushElsewhere {
+		r.mode = ModePush // but for the account, which is the session's matter
+	}
 	if r.invalid = ParseRegistry(name.Registry); r.invalid == nil {
 		r.invalid = ParseRepository(name.Repository)
 	}
@@ -154,8 +189,10 @@ func (c *Client) Repository(name Name, mode Mode) *Repository {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.host = c.hostLocked(name)
-	key := sessionKey{host: r.host.addr, repository: name.Repository, mode: mode}
+	if r.host, r.invalid = c.hostLocked(name, insecure); r.invalid != nil {
+		return r
+	}
+	key := sessionKey{host: r.host, repository: name.Repository, mode: mode}
 	if c.sessions[key] == nil {
 		c.sessions[key] = newSession(c, r.host, name, mode)
 	}
@@ -163,10 +200,25 @@ func (c *Client) Repository(name Name, mode Mode) *Repository {
 	return r
 }
 
-func (c *Client) hostLocked(name Name) *host {
-	addr := name.requestHost()
-	if c.hosts[addr] == nil {
-		c.hosts[addr] = newHost(c, addr, name.Registry)
+// hostKey tells hosts apart: the configuration may allow a part of a registry
+// to be insecure.
+type hostKey struct {
+	addr     string
+	insecure bool
+}
+
+func (c *Client) hostLocked(name Name, insecure bool) (*host, error) {
+	key := hostKey{name.requestHost(), insecure}
+	if c.hosts[key] == nil {
+		h := newHost(c, key.addr, name.Registry, insecure)
+		own, err := c.network.Certificates(name.Registry)
+		if err == nil && own != nil {
+			h.strict, h.lax, err = c.withCertificates(own)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.hosts[key] = h
 	}
-	return c.hosts[addr]
+	return c.hosts[key], nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -255,5 +256,24 @@ func TestProxyWantsCredentials(t *testing.T) {
 	wantCode(t, err, diag.ManifestPullFailed)
 	if !strings.Contains(err.Error(), "proxy") || strings.Contains(err.Error(), "canary") || rec.count() != "1 GET 0" {
 		t.Errorf("got %v after %s", err, rec.count())
+	}
+
+	// plain HTTP, where the proxy answers in the registry's place
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if !strings.HasSuffix(proxy.URL, addr) {
+			addr = "127.0.0.1:1" // nobody listens there
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+	tr.Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Scheme == "https" {
+			return nil, nil
+		}
+		return url.Parse(proxy.URL)
+	}
+	c, _, _ = testClient(t, nil, Options{Transport: tr, Insecure: []string{"registry.example"}})
+	_, err = c.Repository(Name{"registry.example", "app"}, ModePull).Manifest(t.Context(), "1")
+	if err == nil || !strings.Contains(err.Error(), "asks for credentials: set them in HTTP_PROXY") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -54,6 +54,8 @@ func envPairs(mode Mode) []string {
 		return []string{push, both, legacy}
 	case ModePullFromOutput:
 		return []string{pull, both, legacy}
+	case modeElsewhere, ModePushElsewhere:
+		return nil
 	}
 	return []string{pull}
 }
@@ -97,6 +99,20 @@ func (c *Client) lookup(ctx context.Context, name Name, mode Mode) (credentials,
 			return found, nil
 		}
 	}
+	helpers, err := c.network.Helpers()
+	if err != nil {
+		problems = append(problems, err)
+	}
+	for _, program := range helpers {
+		found, err := c.runHelper(ctx, program, helperName(name))
+		if err != nil {
+			problems = append(problems, err)
+		}
+		if !found.empty() {
+			c.remember(found)
+			return found, nil
+		}
+	}
 	return credentials{}, errors.Join(problems...)
 }
 
@@ -109,11 +125,12 @@ func (c *Client) remember(f credentials) {
 }
 
 // accountKey is a key of auths, credHelpers or a look-up in a common form:
-// without scheme and without the version path that Docker wrote, Docker Hub
-// by its one name.
+// without the version path that Docker wrote, Docker Hub by its one name. A
+// key with a scheme is an address, of which the host alone counts (docker/cli,
+// ConvertToHostname; containers/image, normalizeAuthFileKey).
 func accountKey(key string) string {
 	if _, rest, found := strings.Cut(key, "://"); found {
-		key = rest
+		key, _, _ = strings.Cut(rest, "/")
 	}
 	key = strings.TrimRight(key, "/")
 	for _, version := range []string{"/v1", "/v2"} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,6 +74,7 @@ func TestConfigLookup(t *testing.T) {
 	}{
 		{"plain", `{"auths":{"r.example":` + auth("a") + `}}`, Name{"r.example", "x"}, "a"},
 		{"scheme and path", `{"auths":{"https://r.example/v2/":` + auth("a") + `}}`, Name{"r.example", "x"}, "a"},
+		{"address", `{"auths":{"https://r.example/api/docker/x":` + auth("a") + `}}`, Name{"r.example", "y"}, "a"},
 		{"port counts", `{"auths":{"r.example":` + auth("a") + `}}`, Name{"r.example:5000", "x"}, ""},
 		{"case of the host", `{"auths":{"R.Example":` + auth("a") + `}}`, Name{"r.example", "x"}, "a"},
 		{"longest", `{"auths":{"r.example":` + auth("a") + `,"r.example/ns":` + auth("b") + `,"r.example/ns/app":` + auth("c") + `}}`, Name{"r.example", "ns/app"}, "c"},
@@ -94,7 +96,7 @@ func TestConfigLookup(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			config, err := parseDockerConfig([]byte(tt.config))
+			config, err := parseDockerConfig([]byte(tt.config), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +111,7 @@ func TestConfigLookup(t *testing.T) {
 }
 
 func TestConfigTokens(t *testing.T) {
-	config, err := parseDockerConfig([]byte(`{"auths":{"a.b":{"identitytoken":"it"},"b.b":{"registrytoken":"rt"},"c.b":` + auth("<token>") + `}}`))
+	config, err := parseDockerConfig([]byte(`{"auths":{"a.b":{"identitytoken":"it"},"b.b":{"registrytoken":"rt"},"c.b":`+auth("<token>")+`}}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +124,12 @@ func TestConfigTokens(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	for _, text := range []string{`{`, `[]`, `{"auths":"canary-x"}`, `{"auths":{"r.example":{"auth":7}}}`} {
-		if _, err := parseDockerConfig([]byte(text)); err == nil || strings.Contains(err.Error(), "canary") {
+		if _, err := parseDockerConfig([]byte(text), false); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: got %v", text, err)
 		}
 	}
 	for _, text := range []string{`{"auths":{"r.example":{"auth":"%%%"}}}`, `{"auths":{"r.example":{"auth":"Y2FuYXJ5"}}}`} {
-		config, err := parseDockerConfig([]byte(text))
+		config, err := parseDockerConfig([]byte(text), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,6 +152,11 @@ func TestConfigSources(t *testing.T) {
 	place("xdg", "run", "containers", "auth.json")
 	place("podman", "home", ".config", "containers", "auth.json")
 	file := place("file", "auth.json")
+	old := podmanFile
+	t.Cleanup(func() { podmanFile = old })
+	podmanFile = dir + "/%d/auth.json"
+	place("run", strconv.Itoa(os.Getuid()), "auth.json")
+	writeFile(t, filepath.Join(dir, "old", ".dockercfg"), `{"https://r.example/v1/":`+auth("old")+`}`)
 	empty := filepath.Join(dir, "empty")
 	tests := []struct {
 		env  map[string]string
@@ -157,11 +164,13 @@ func TestConfigSources(t *testing.T) {
 	}{
 		{map[string]string{"HOME": dir + "/home"}, "home"},
 		{map[string]string{"HOME": dir + "/home", "DOCKER_CONFIG": dir + "/config"}, "config"},
-		{map[string]string{"HOME": dir + "/home", "DOCKER_CONFIG": empty}, "podman"},
+		{map[string]string{"HOME": dir + "/home", "DOCKER_CONFIG": empty}, "run"},
+		{map[string]string{"HOME": dir + "/home", "DOCKER_CONFIG": empty, "XDG_RUNTIME_DIR": empty}, "podman"},
+		{map[string]string{"HOME": dir + "/old", "DOCKER_CONFIG": empty, "XDG_RUNTIME_DIR": empty}, "old"},
 		{map[string]string{"HOME": dir + "/home", "DOCKER_CONFIG": empty, "XDG_RUNTIME_DIR": dir + "/run"}, "xdg"},
 		{map[string]string{"DOCKER_CONFIG": empty, "XDG_RUNTIME_DIR": dir + "/run", "REGISTRY_AUTH_FILE": file}, "file"},
 		{map[string]string{"HOME": dir + "/home", "DOCKER_AUTH_CONFIG": `{"auths":{"r.example":` + auth("text") + `}}`}, "text"},
-		{nil, ""},
+		{map[string]string{"XDG_RUNTIME_DIR": empty}, ""},
 	}
 	for _, tt := range tests {
 		c := New(Options{Getenv: func(k string) string { return tt.env[k] }})
@@ -204,7 +213,7 @@ func TestCredentialHelpers(t *testing.T) {
 	}
 	c := New(Options{})
 	for _, tt := range tests {
-		config, err := parseDockerConfig([]byte(tt.config))
+		config, err := parseDockerConfig([]byte(tt.config), false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,12 +21,19 @@ const maxConfig = 4 << 20
 
 // configSource is a place where Docker's or Podman's credentials may be.
 type configSource struct {
-	name string // for messages
-	path string
-	text string // the document itself, when it is in a variable
+	name   string // for messages
+	path   string
+	text   string // the document itself, when it is in a variable
+	legacy bool   // it has the entries of auths and nothing around them
 }
 
-// configSources lists the places in the order in which they are asked.
+// podmanFile is where Podman, Buildah and Skopeo keep accounts when there is no
+// XDG_RUNTIME_DIR, as in a container or a CI job of root; %d is the user
+// (containers/image, pkg/docker/config).
+var podmanFile = "/run/containers/%d/auth.json"
+
+// configSources lists the places in the order in which they are asked: Docker's
+// first, as it always was, then Podman's (containers-auth.json(5)).
 func configSources(getenv func(string) string) []configSource {
 	var out []configSource
 	add := func(parts ...string) {
@@ -46,11 +53,19 @@ func configSources(getenv func(string) string) []configSource {
 		add(home, ".docker", "config.json")
 	}
 	add(getenv("REGISTRY_AUTH_FILE"))
-	add(getenv("XDG_RUNTIME_DIR"), "containers", "auth.json")
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
+		add(dir, "containers", "auth.json")
+	} else if runtime.GOOS == "linux" {
+		add(fmt.Sprintf(podmanFile, os.Getuid()))
+	}
 	if dir := getenv("XDG_CONFIG_HOME"); dir != "" {
 		add(dir, "containers", "auth.json")
 	} else {
 		add(home, ".config", "containers", "auth.json")
+	}
+	if home != "" { // Docker's before 1.7, which Podman still reads
+		p := filepath.Join(home, ".dockercfg")
+		out = append(out, configSource{name: p, path: p, legacy: true})
 	}
 	return out
 }
@@ -97,20 +112,24 @@ func (s configSource) load() (*dockerConfig, error) {
 			return nil, fmt.Errorf("cannot read %s: %w", s.name, err)
 		}
 	}
-	config, err := parseDockerConfig(data)
+	config, err := parseDockerConfig(data, s.legacy)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return config, nil
 }
 
-func parseDockerConfig(data []byte) (*dockerConfig, error) {
+func parseDockerConfig(data []byte, legacy bool) (*dockerConfig, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(data)) == 0 {
 		return &dockerConfig{}, nil
 	}
 	config := &dockerConfig{}
-	if err := json.Unmarshal(data, config); err != nil {
+	var into any = config
+	if legacy {
+		into = &config.Auths
+	}
+	if err := json.Unmarshal(data, into); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
 			return nil, fmt.Errorf("not valid JSON at byte %d", syntax.Offset)

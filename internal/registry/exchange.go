@@ -66,6 +66,11 @@ func (c *Client) exchange(caller context.Context, client *http.Client, u *url.UR
 		c.log.DebugContext(ctx, "request failed", "method", q.method, "url", redactURL(u), "reason", err.Error())
 		return nil, err
 	}
+	if res.StatusCode == http.StatusProxyAuthRequired { // of a proxy for plain HTTP; with TLS it is checkProxyAnswer's
+		res.Body.Close()
+		cancel(nil)
+		return nil, refuse("the proxy to %s asks for credentials: set them in HTTP_PROXY", u.Host)
+	}
 	c.log.DebugContext(ctx, "request", "method", q.method, "url", redactURL(u), "status", res.StatusCode)
 	res.Body = &guardedBody{ctx: ctx, body: res.Body, guard: guard, cancel: cancel}
 	return res, nil

@@ -95,7 +95,7 @@ func FuzzDockerConfig(f *testing.F) {
 	f.Add([]byte(`{"auths":{"r.example":{"auth":"YTpi"},"https://r.example/v1/":{}},"credsStore":"x"}`))
 	f.Add([]byte(`{"auths":{"":{"auth":"YTpi"},"/":{"username":"a"}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		config, err := parseDockerConfig(data)
+		config, err := parseDockerConfig(data, false)
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,8 @@ type host struct {
 	schemes  []string
 	insecure bool // any certificate, and plain HTTP
 
+	strict, lax *http.Client // with the registry's own certificates, else the client's
+
 	reads  slots // requests that read
 	writes slots // uploads; apart from reads, as an upload may wait for one
 
@@ -33,10 +36,10 @@ type host struct {
 // with a valid certificate; for this machine http, then https; for those
 // named as insecure https with any certificate, then http (dotnet/sdk,
 // FallbackToHttpMessageHandler).
-func newHost(c *Client, addr, registry string) *host {
+func newHost(c *Client, addr, registry string, insecure bool) *host {
 	h := &host{
-		client: c, addr: addr, schemes: []string{"https"},
-		reads: newSlots(c.parallel), writes: newSlots(c.parallel), deciding: newSlots(1),
+		client: c, addr: addr, schemes: []string{"https"}, strict: c.strict, lax: c.lax,
+		reads: newSlots(cmp.Or(c.limits.Downloads, c.parallel)), writes: newSlots(cmp.Or(c.limits.Uploads, c.parallel)), deciding: newSlots(1),
 	}
 	if c.uploads.serial {
 		h.writes = newSlots(1)
@@ -44,7 +47,7 @@ func newHost(c *Client, addr, registry string) *host {
 	switch {
 	case isLoopback(addr):
 		h.schemes, h.insecure = []string{"http", "https"}, true
-	case c.isInsecure(addr) || c.isInsecure(registry):
+	case insecure || c.isInsecure(addr) || c.isInsecure(registry):
 		h.schemes, h.insecure = []string{"https", "http"}, true
 	}
 	return h
@@ -56,11 +59,23 @@ func (c *Client) isInsecure(addr string) bool {
 	return isLoopback(addr) || slices.ContainsFunc(c.insecure, func(s string) bool { return strings.EqualFold(s, addr) })
 }
 
-func (c *Client) httpClient(insecure bool) *http.Client {
-	if insecure {
-		return c.lax
+// httpClient is for requests to the registry itself.
+func (h *host) httpClient() *http.Client {
+	if h.insecure {
+		return h.lax
 	}
-	return c.strict
+	return h.strict
+}
+
+// elsewhere is for requests to another server that the registry sends to, such
+// as where its uploads go. What vouches for the registry vouches for that too,
+// as with Docker and Podman; its certificate must be valid unless that server
+// itself was named as insecure.
+func (h *host) elsewhere(addr string) *http.Client {
+	if h.client.isInsecure(addr) {
+		return h.lax
+	}
+	return h.strict
 }
 
 // slots limit how many may do something at once.
@@ -118,9 +133,9 @@ func (h *host) owns(u *url.URL) bool {
 func (h *host) send(ctx context.Context, q *request, authorization string) (*http.Response, error) {
 	if q.url != nil {
 		if !h.owns(q.url) {
-			return h.client.exchange(ctx, h.client.httpClient(h.client.isInsecure(q.url.Host)), q.url, q, "")
+			return h.client.exchange(ctx, h.elsewhere(q.url.Host), q.url, q, "")
 		}
-		return h.client.exchange(ctx, h.client.httpClient(h.insecure), q.url, q, authorization)
+		return h.client.exchange(ctx, h.httpClient(), q.url, q, authorization)
 	}
 	if len(h.schemes) == 1 {
 		h.settle(h.schemes[0])
@@ -142,7 +157,7 @@ func (h *host) sendBy(ctx context.Context, scheme string, q *request, authorizat
 	u := h.base(scheme)
 	path, query, _ := strings.Cut(q.path, "?")
 	u.Path, u.RawQuery = "/v2/"+path, query
-	return h.client.exchange(ctx, h.client.httpClient(h.insecure), u, q, authorization)
+	return h.client.exchange(ctx, h.httpClient(), u, q, authorization)
 }
 
 // decide tries the schemes in order. No credentials are sent before a scheme
@@ -179,9 +194,16 @@ func speaksTLS(res *http.Response) bool {
 	return len(codes) == 0
 }
 
-// worstOf returns an error that may pass before one that cannot: of a server
-// that restarts, one scheme may have been refused and the other cut off.
+// worstOf returns what an answer made us refuse, else an error that may pass
+// before one that cannot: of a server that restarts, one scheme may have been
+// refused and the other cut off.
 func worstOf(problems []error) error {
+	for _, err := range problems {
+		var policy *policyError
+		if errors.As(err, &policy) {
+			return err
+		}
+	}
 	for _, err := range problems {
 		var u *unreachableError
 		if !errors.As(err, &u) || !u.fixed {

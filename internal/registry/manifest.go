@@ -53,13 +53,8 @@ func (m *Manifest) Descriptor() Descriptor {
 	return Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.Body))}
 }
 
-// Manifest reads a manifest or index by tag or digest. By digest the body
-// hashes to it; by tag it hashes to what the registry said. Fails with
-// CONTAINER1015 (and ErrNotFound in the chain) when it does not exist, 1016
-// and 1008 without access, 1014 for other answers, 1017 without a connection,
-// CONTAINER2003 for a document of another kind, GANTRY2004 for one of another
-// digest.
-func (r *Repository) Manifest(ctx context.Context, tagOrDigest string) (*Manifest, error) {
+// readManifest is Manifest in this very repository.
+func (r *Repository) readManifest(ctx context.Context, tagOrDigest string) (*Manifest, error) {
 	if err := r.checkUse(tagOrDigest); err != nil {
 		return nil, err
 	}
@@ -142,10 +137,8 @@ func (r *Repository) checkManifest(ref string, h http.Header, body []byte) (*Man
 	return m, nil
 }
 
-// HeadManifest asks what a tag or digest names without reading it. A registry
-// that does not answer HEAD, or not in full, is asked with GET. Errors are
-// those of Manifest.
-func (r *Repository) HeadManifest(ctx context.Context, tagOrDigest string) (Descriptor, error) {
+// askManifest is HeadManifest in this very repository.
+func (r *Repository) askManifest(ctx context.Context, tagOrDigest string) (Descriptor, error) {
 	if err := r.checkUse(tagOrDigest); err != nil {
 		return Descriptor{}, err
 	}

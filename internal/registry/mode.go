@@ -9,3 +9,11 @@ func PullMode(base, output string) Mode {
 	}
 	return ModePull
 }
+
+// PushMode is how an image is written to registry other whose first destination is in registry main.
+func PushMode(other, main string) Mode {
+	if strings.EqualFold(other, main) {
+		return ModePush
+	}
+	return ModePushElsewhere
+}

@@ -20,6 +20,11 @@ import (
 // Fails with CONTAINER1005 (or 2004, not for pushing) for an answer that says
 // neither, 1008 and 1016 without access, 1006 and 1017 without a connection.
 func (r *Repository) ProbeBlob(ctx context.Context, digest cas.Digest, size int64) (bool, error) {
+	return r.readFlag(ctx, digest, func(ctx context.Context, at *Repository) (bool, error) { return at.askByte(ctx, digest, size) })
+}
+
+// askByte is ProbeBlob in this very repository.
+func (r *Repository) askByte(ctx context.Context, digest cas.Digest, size int64) (bool, error) {
 	if err := r.checkBlob(digest, size); err != nil {
 		return false, err
 	}

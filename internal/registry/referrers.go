@@ -255,3 +255,37 @@ func (r *Repository) PushReferrer(ctx context.Context, subject cas.Digest, as Re
 	}
 	return nil // it was written each time: the registry answers with what was there before
 }
+
+// DropReferrers takes deleted manifests out of the list of subject's
+// referrers, where that is a tag: registries with a list of their own do so
+// themselves. The tag goes with its last entry, where tags can be deleted.
+func (r *Repository) DropReferrers(ctx context.Context, subject cas.Digest, gone []cas.Digest) error {
+	list, err := r.referrerTag(ctx, subject)
+	if err != nil {
+		return err
+	}
+	before := len(list.entries)
+	list.entries = slices.DeleteFunc(list.entries, func(raw json.RawMessage) bool {
+		var e struct {
+			Digest cas.Digest `json:"digest"`
+		}
+		return json.Unmarshal(raw, &e) == nil && slices.Contains(gone, e.Digest)
+	})
+	if len(list.entries) == before {
+		return nil
+	}
+	if len(list.entries) == 0 {
+		if err := r.DeleteManifest(ctx, referrersTag(subject)); !errors.Is(err, ErrCannotDelete) {
+			return err
+		}
+	}
+	top := maps.Clone(list.top)
+	if top["manifests"], err = json.Marshal(append([]json.RawMessage{}, list.entries...)); err != nil {
+		return diag.Wrap(diag.Internal, err, "the list of referrers cannot be encoded", "please report it")
+	}
+	body, err := json.Marshal(top)
+	if err != nil {
+		return diag.Wrap(diag.Internal, err, "the list of referrers cannot be encoded", "please report it")
+	}
+	return r.PushManifest(ctx, referrersTag(subject), OCIIndex, body)
+}

@@ -86,6 +86,11 @@ func (p retryPolicy) judge(res *http.Response, err error) attempt {
 	return attempt{}
 }
 
+// trouble says that the n-th try ended so that whoever has another server to
+// ask does not wait for this one: nobody listens, it wants to be left alone for
+// a time, or it failed twice.
+func (a attempt) trouble(n int) bool { return a.few || !a.after.IsZero() || n > 1 }
+
 // repeat calls send until it succeeds or is not worth repeating. It returns
 // the last answer or error.
 func (c *Client) repeat(ctx context.Context, send func() (*http.Response, error)) (*http.Response, error) {
@@ -93,7 +98,7 @@ func (c *Client) repeat(ctx context.Context, send func() (*http.Response, error)
 	for n := 1; ; n++ {
 		res, err := send()
 		a := c.policy.judge(res, err)
-		if !a.again || ctx.Err() != nil || !c.policy.more(n, a) {
+		if !a.again || ctx.Err() != nil || !c.policy.more(n, a) || isImpatient(ctx) && a.trouble(n) {
 			return res, err
 		}
 		if res != nil {
@@ -208,8 +213,15 @@ func isFixed(err error) bool {
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) ||
+	return isAlert(err) || errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) ||
 		errors.As(err, &invalid) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// isAlert knows the refusal of a TLS server, such as for want of a client's
+// certificate.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 func unreachableHint(err error) string {
@@ -218,6 +230,8 @@ func unreachableHint(err error) string {
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "the registry speaks plain HTTP: name it in DOTNET_CONTAINER_INSECURE_REGISTRIES if that is meant"
+	case isAlert(err):
+		return "the registry may want a certificate of its clients: NAME.cert and NAME.key in certs.d"
 	case isFixed(err):
 		return "trust the registry's certificate authority on this machine (on Linux SSL_CERT_FILE also names one)"
 	case errors.As(err, &dns):

@@ -161,7 +161,7 @@ func (s *session) postRealm(ctx context.Context, realm *url.URL, service string,
 // sendRealm sends a request with an account in it. It follows no redirect to
 // another host: a form's body would go along.
 func (s *session) sendRealm(ctx context.Context, q *request, authorization string) (*http.Response, error) {
-	client := *s.client.httpClient(s.client.isInsecure(q.url.Host))
+	client := *s.host.elsewhere(q.url.Host)
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if !sameOrigin(req.URL, via[0].URL) {
 			return refuse("the token server %s redirects to another host", redactURL(via[0].URL))

@@ -14,6 +14,7 @@ import (
 const (
 	dialTimeout = 30 * time.Second
 	tlsTimeout  = 15 * time.Second
+	keepAlive   = 30 * time.Second
 	// maxHeader is the most that the headers of an answer may have, in bytes.
 	maxHeader = 256 << 10
 	// maxRedirects is the most hops of one request.
@@ -45,7 +46,7 @@ func httpClients(t http.RoundTripper) (strict, lax *http.Client) {
 // request or for its headers: a large blob takes as long as it takes, and
 // what stands still is found by the watchdog of each exchange.
 func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		OnProxyConnectResponse: checkProxyAnswer,

@@ -129,6 +129,10 @@ func (u *upload) run(ctx context.Context) (Outcome, error) {
 	mount := u.b.MountFrom
 	for n := 1; ; n++ {
 		outcome, err := u.attempt(ctx, mount)
+		if errors.Is(err, ErrMirrorFailed) && ctx.Err() == nil {
+			u.rewind()
+			continue
+		}
 		var again *restart
 		if err == nil || !errors.As(err, &again) || ctx.Err() != nil {
 			return outcome, err

@@ -75,7 +75,7 @@ func find(fields []goField, name string) (goField, bool) {
 
 func (d *decoder) unknown(f field, fields []goField) error {
 	hint := "remove it; gantry schema STAGE lists the fields"
-	if near := nearest(f.key, fields); near != "" {
+	if near := nearestField(f.key, fields); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	d.path = append(d.path, step{name: f.key})

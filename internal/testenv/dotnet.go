@@ -5,14 +5,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // Dotnet runs dotnet in dir, with an environment that the machine's settings
-// do not reach: no build servers, no telemetry, English, no credentials. The
-// NuGet packages are shared by all tests, and Gantry's content store is the
-// test's own (GANTRY_CACHE_DIR). env holds additional "NAME=value".
+// do not reach: no build servers but that of ShareCompiler, no telemetry, no
+// look for vulnerable packages, English, no credentials. The NuGet packages
+// are shared by all tests, and Gantry's content store is the test's own
+// (GANTRY_CACHE_DIR). env holds additional "NAME=value".
 func Dotnet(t testing.TB, dir string, env []string, args ...string) Result {
 	t.Helper()
 	return run(t, DotnetCommand(t, dir, env, args...))
@@ -32,6 +34,9 @@ func DotnetCommand(t testing.TB, dir string, env []string, args ...string) *exec
 	cmd := exec.CommandContext(t.Context(), "dotnet", args...)
 	cmd.Dir = dir
 	cmd.Env = append(dotnetEnvironment(t), env...)
+	if slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) {
+		cmd.Env = append(cmd.Env, "UseSharedCompilation=false") // the server's socket lies in TMPDIR, which goes with the test
+	}
 	return cmd
 }
 
@@ -52,6 +57,7 @@ func dotnetEnvironment(t testing.TB) []string {
 		}
 	}
 	private := privateDir(t)
+	env = append(env, compilerEnvironment()...)
 	return append(
 		env,
 		"NUGET_PACKAGES="+PackagesDir(t),
@@ -61,7 +67,7 @@ func dotnetEnvironment(t testing.TB) []string {
 		"DOTNET_CLI_TELEMETRY_OPTOUT=1", "DOTNET_NOLOGO=1", "DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1",
 		"DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=true", "DOTNET_GENERATE_ASPNET_CERTIFICATE=false",
 		"DOTNET_CLI_UI_LANGUAGE=en", "LC_ALL=C.UTF-8",
-		"MSBUILDDISABLENODEREUSE=1", "DOTNET_CLI_USE_MSBUILD_SERVER=0", "UseSharedCompilation=false",
+		"MSBUILDDISABLENODEREUSE=1", "DOTNET_CLI_USE_MSBUILD_SERVER=0", "NuGetAudit=false",
 		"UseRazorBuildServer=false", "MSBUILDTERMINALLOGGER=off",
 	)
 }

@@ -32,9 +32,9 @@ type Registry struct {
 	stop   func()
 
 	// CAFile and Roots are the certificate authority of a registry with
-	// TLS.
-	CAFile string
-	Roots  *x509.CertPool
+	// TLS; CertFile and KeyFile are a client's, when it wants one.
+	CAFile, CertFile, KeyFile string
+	Roots                     *x509.CertPool
 }
 
 // RegistryOption changes how StartRegistry starts.
@@ -46,6 +46,8 @@ type registrySetup struct {
 	tls            bool
 	token          *TokenServer
 	readOnly       bool
+	noDeletes      bool
+	clientsOf      string
 }
 
 // WithHtpasswd asks for basic authentication.
@@ -60,6 +62,15 @@ func WithoutCache() RegistryOption { return func(s *registrySetup) { s.noCache =
 // WithTLS serves HTTPS, with HTTP/2, and a certificate for 127.0.0.1 and
 // localhost.
 func WithTLS() RegistryOption { return func(s *registrySetup) { s.tls = true } }
+
+// WithClientCertificates serves HTTPS by a name, and by 127.0.0.1, to clients
+// that have a certificate.
+func WithClientCertificates(name string) RegistryOption {
+	return func(s *registrySetup) { s.clientsOf = name }
+}
+
+// WithoutDeletes is what distribution is without a word about deletes.
+func WithoutDeletes() RegistryOption { return func(s *registrySetup) { s.noDeletes = true } }
 
 // WithToken asks for bearer tokens of a token server.
 func WithToken(server *TokenServer) RegistryOption {
@@ -119,7 +130,7 @@ type object map[string]any
 func (r *Registry) config(s registrySetup, dir string) object {
 	storage := object{
 		"filesystem": object{"rootdirectory": r.dir},
-		"delete":     object{"enabled": true},
+		"delete":     object{"enabled": !s.noDeletes},
 	}
 	if !s.noCache {
 		storage["cache"] = object{"blobdescriptor": "inmemory"}
@@ -130,6 +141,9 @@ func (r *Registry) config(s registrySetup, dir string) object {
 	server := object{"addr": "127.0.0.1:0", "secret": "of no worth"}
 	if s.tls {
 		server["tls"] = r.useTLS(dir)
+	}
+	if s.clientsOf != "" {
+		server["tls"] = r.useMutualTLS(dir, s.clientsOf)
 	}
 	config := object{
 		"version": "0.1",

@@ -83,3 +83,36 @@ func (r *Registry) useTLS(dir string) object {
 	}
 	return object{"certificate": cert, "key": key}
 }
+
+// useMutualTLS gives the registry a certificate for a name, and the client one
+// of its own, both of one authority.
+func (r *Registry) useMutualTLS(dir, name string) object {
+	ca := newCompanyCA(r.t)
+	file := func(base string) string { return filepath.Join(dir, base) }
+	write := func(certFile, keyFile string, template *x509.Certificate) {
+		der, key := ca.issue(r.t, template)
+		keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		writePEM(r.t, certFile, "CERTIFICATE", der)
+		writePEM(r.t, keyFile, "PRIVATE KEY", keyDER)
+	}
+	r.scheme, r.Roots = "https", x509.NewCertPool()
+	r.Roots.AddCert(ca.cert)
+	r.CAFile, r.CertFile, r.KeyFile = file("ca.crt"), file("client.cert"), file("client.key")
+	writePEM(r.t, r.CAFile, "CERTIFICATE", ca.cert.Raw)
+	write(file("tls.crt"), file("tls.key"), &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	write(r.CertFile, r.KeyFile, &x509.Certificate{Subject: pkix.Name{CommonName: "client"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	own, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.client.Transport = &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: r.Roots, Certificates: []tls.Certificate{own}}, ForceAttemptHTTP2: true,
+	}
+	return object{"certificate": file("tls.crt"), "key": file("tls.key"), "clientcas": []string{r.CAFile}}
+}

@@ -127,7 +127,8 @@ func (s *sweep) remove(f file) bool {
 	return err == nil && fi.ModTime().Equal(f.used) && os.Remove(f.path) == nil
 }
 
-// records removes those whose blob is gone, those that are none, and what was left half written.
+// records removes those whose blob is gone, those that are none, and what was left half written. What is known of the blobs of
+// registries is kept as long as builds use it.
 func (s *sweep) records(ctx context.Context, has map[cas.Digest]bool) error {
 	for _, f := range recordsIn(s.dir) {
 		if ctx.Err() != nil {
@@ -136,20 +137,27 @@ func (s *sweep) records(ctx context.Context, has map[cas.Digest]bool) error {
 		if !s.old(f, inUse) { // its blob may be on the way
 			continue
 		}
-		if !isHalf(f.path) {
-			data, err := os.ReadFile(f.path)
-			if err != nil {
-				continue
-			}
-			if d, ok := records.Blob(data); ok && has[d] {
-				continue
-			}
+		if !isHalf(f.path) && s.keeps(f, has) {
+			continue
 		}
 		if s.remove(f) {
 			s.Records++
 		}
 	}
 	return nil
+}
+
+// keeps says whether a record is still of use. One that cannot be read stays.
+func (s *sweep) keeps(f file, has map[cas.Digest]bool) bool {
+	if filepath.Base(filepath.Dir(f.path)) == records.BlobsKind {
+		return !s.old(f, max(s.limits.MaxAge, inUse))
+	}
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return true
+	}
+	d, ok := records.Blob(data)
+	return ok && has[d]
 }
 
 // locks removes locks that nobody has. A process that waits for one at this moment gets one that nobody else sees, and does work twice.

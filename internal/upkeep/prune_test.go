@@ -136,6 +136,37 @@ func TestPrune(t *testing.T) {
 }
 
 // A store that is in use is left as it is, and the one who asked is told.
+// TestPrune_layerBlobs: what a layer of a registry is stays known without its blob, as long as a build has used it lately.
+func TestPrune_layerBlobs(t *testing.T) {
+	store := cas.Open(filepath.Join(t.TempDir(), "store"))
+	of := func(name string) records.LayerBlob {
+		d := cas.DigestOf([]byte(name))
+		return records.LayerBlob{Digest: d, DiffID: d, MediaType: "m", Size: 1, By: records.ByReading}
+	}
+	ages := map[string]time.Duration{"young": time.Hour, "used": 29 * day, "forgotten": 31 * day, ".half": 3 * time.Hour}
+	for name, age := range ages {
+		records.Of(store).KeepLayerBlob(of(name))
+		file := filepath.Join(store.Dir(), cas.RecordsDir, records.BlobsKind, of(name).Digest.Hex()+".json")
+		if name == ".half" {
+			to := filepath.Join(filepath.Dir(file), ".x.json.1")
+			must(t, os.Rename(file, to))
+			file = to
+		}
+		at := time.Now().Add(-age)
+		must(t, os.Chtimes(file, at, at))
+	}
+	p, err := Prune(t.Context(), t.Context(), store, DefaultLimits(), false)
+	must(t, err)
+	if p.Records != 2 {
+		t.Errorf("%d records were removed", p.Records)
+	}
+	for name, kept := range map[string]bool{"young": true, "used": true, "forgotten": false} {
+		if _, ok := records.Of(store).LayerBlob(of(name).Digest); ok != kept {
+			t.Errorf("%s: %v", name, ok)
+		}
+	}
+}
+
 func TestPrune_inUse(t *testing.T) {
 	store, digests := newStore(t)
 	before := left(t, store, digests)

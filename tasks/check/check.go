@@ -18,8 +18,10 @@ import (
 
 	"github.com/gantry-build/gantry/internal/cachekey"
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -30,6 +32,7 @@ type Repository interface {
 	HeadManifest(ctx context.Context, tagOrDigest string) (registry.Descriptor, error)
 	Blob(ctx context.Context, digest cas.Digest, size int64) (io.ReadCloser, error)
 	PushManifest(ctx context.Context, tagOrDigest, mediaType string, body []byte) error
+	PushBlob(ctx context.Context, b registry.BlobSource, p registry.Progress) (registry.Outcome, error)
 	ProbeBlob(ctx context.Context, digest cas.Digest, size int64) (bool, error)
 }
 
@@ -40,13 +43,16 @@ type Keys interface {
 }
 
 // Deps are what the stage needs. Keys returns the keys of the images in one repository whose tags are in another, or the same.
-// OutputDir is the response's folder. Outcome is told of a hit; nil means nobody is.
+// OutputDir is the response's folder. Layers finds the layers that the project's items name in registries for a runtime identifier, as
+// they are now; nil means that there are no such items. Outcome is told of a hit; nil means nobody is.
 type Deps struct {
 	Repository func(registry.Name, registry.Mode) Repository
 	Keys       func(image, keys registry.Name) Keys
 	Store      *cas.Store
 	Log        *slog.Logger
+	Progress   progress.Progress
 	OutputDir  string
+	Layers     func(ctx context.Context, rid string) (*tasks.ExtraLayers, error)
 	Outcome    func(outcome.Result) error
 }
 
@@ -62,7 +68,7 @@ type checker struct {
 }
 
 // Run answers. Errors are those of the registries, CONTAINER1011 when the base has no variant for a runtime identifier, GANTRY5003 for a tag
-// that does not move.
+// that does not move, and GANTRY5018 when another destination does not get the image.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	tag, err := cachekey.Tag(req.CacheKey, req.HashCacheKey)
 	if err != nil {
@@ -97,21 +103,19 @@ func (c *checker) answer(ctx context.Context) (*Response, error) {
 	if err := c.probe(ctx, found); err != nil {
 		return nil, err
 	}
-	tags, err := c.moveTags(ctx, found)
-	if err != nil {
+	done, err := c.everywhere(ctx, found)
+	var miss *cachekey.Miss
+	switch {
+	case errors.As(err, &miss):
 		return nil, err
+	case err != nil:
+		return nil, deliver.Tell(c.Outcome, done, err)
 	}
 	resp, err := c.hit(found)
 	if err != nil {
 		return nil, err
 	}
-	if c.Outcome == nil {
-		return resp, nil
-	}
-	done := outcome.New("check", c.req.destination(), image.Descriptor{MediaType: top.MediaType, Digest: top.Digest})
-	done.Reason, done.Tags = resp.Reason, append(done.Tags, tags...)
-	done.Key = &outcome.Key{Tag: c.tag, Repository: c.req.keys().String(), State: outcome.Current}
-	return resp, c.Outcome(done)
+	return resp, deliver.Tell(c.Outcome, done, nil)
 }
 
 // miss is the answer that leaves all work to the build.

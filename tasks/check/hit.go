@@ -29,25 +29,30 @@ type names struct {
 	tag  *oracle.Tag // one of tags that was asked already; may be nil
 }
 
-// moveTags writes the tags that do not name the image yet. The tags of an index come last: they are what people look at.
-func (c *checker) moveTags(ctx context.Context, f *found) ([]outcome.Tag, error) {
+// moveTags writes the tags of one destination that do not name the image yet. The tags of an index come last: they are what people look
+// at.
+func (c *checker) moveTags(ctx context.Context, f *found, at at) ([]outcome.Tag, error) {
 	if c.req.TagsOnHit == TagsNone {
 		return nil, nil
 	}
 	var all []*names
 	if f.index {
 		for _, i := range f.images {
-			all = append(all, &names{doc: i.doc, tags: c.req.platformTags(i.rid), tag: i.tag})
+			n := &names{doc: i.doc, tags: c.req.platformTags(i.rid)}
+			if at.name == c.req.destination() {
+				n.tag = i.tag
+			}
+			all = append(all, n)
 		}
 	}
-	all = append(all, &names{doc: f.top, tags: c.req.tags()})
-	if err := c.askTags(ctx, all); err != nil {
+	all = append(all, &names{doc: f.top, tags: c.req.tags(), now: at.top})
+	if err := c.askTags(ctx, at.repo, all); err != nil {
 		return nil, err
 	}
 	var out []outcome.Tag
 	for _, n := range all {
 		w := deliver.Writer{
-			Repository: c.repo, Name: c.req.destination(), Log: c.Log, Parallel: parallel,
+			Repository: at.repo, Name: at.name, Log: c.Log, Parallel: parallel,
 			Document: deliver.NewDocument(n.doc.Body, n.doc.MediaType),
 		}
 		tags, err := w.Tags(ctx, n.tags, n.now, false)
@@ -73,10 +78,13 @@ func isLoss(err error) bool {
 }
 
 // askTags finds out what all the tags name, side by side.
-func (c *checker) askTags(ctx context.Context, all []*names) error {
+func (c *checker) askTags(ctx context.Context, repo Repository, all []*names) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, n := range all {
+		if n.now != nil {
+			continue
+		}
 		n.now = make([]oracle.Tag, len(n.tags))
 		for k, tag := range n.tags {
 			if n.tag != nil && n.tag.Name == tag {
@@ -84,7 +92,7 @@ func (c *checker) askTags(ctx context.Context, all []*names) error {
 				continue
 			}
 			group.Go(func() (err error) {
-				n.now[k], err = c.askTag(ctx, tag)
+				n.now[k], err = c.askTag(ctx, repo, tag)
 				return err
 			})
 		}
@@ -93,8 +101,8 @@ func (c *checker) askTags(ctx context.Context, all []*names) error {
 }
 
 // askTag finds out what a tag names. One that may not be seen, or that names no image, is written: the registry decides about that.
-func (c *checker) askTag(ctx context.Context, tag string) (oracle.Tag, error) {
-	d, err := c.repo.HeadManifest(ctx, tag)
+func (c *checker) askTag(ctx context.Context, repo Repository, tag string) (oracle.Tag, error) {
+	d, err := repo.HeadManifest(ctx, tag)
 	err = cachekey.AsMiss(err, "the tag "+tag)
 	var miss *cachekey.Miss
 	if errors.As(err, &miss) {

@@ -61,7 +61,10 @@ func (c *checker) inspect(ctx context.Context, top *registry.Manifest) (*found, 
 	if err != nil {
 		return nil, err
 	}
-	return f, c.compareBases(ctx, f)
+	if err := c.compareBases(ctx, f); err != nil {
+		return nil, err
+	}
+	return f, c.compareLayers(ctx, f)
 }
 
 // inspectSingle looks at an image that is no index: its configuration alone says for which platform it is.

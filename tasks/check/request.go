@@ -30,6 +30,8 @@ type Request struct {
 	// Registry and Repository are the destination.
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
+	// AlsoPushTo are further destinations, as in tasks.PushSettings: on a hit each that lacks the image gets it from the first.
+	AlsoPushTo []string `json:"alsoPushTo,omitempty"`
 	// KeyRepository is where the key's tag is: a repository of the same registry, or registry/repository; empty means the image's own.
 	KeyRepository string `json:"keyRepository,omitempty"`
 	// CacheKey is ContainerCacheKey. HashCacheKey allows characters that no tag can have: such a key's tag has its hash.
@@ -37,6 +39,9 @@ type Request struct {
 	HashCacheKey bool   `json:"hashCacheKey,omitempty"`
 	// KeyIncludesBase says that the key does not stand for the base, so that an image on another base than today's is none; absent means true.
 	KeyIncludesBase *bool `json:"keyIncludesBase,omitempty"`
+	// ResolveLayersRequestPath is a request of resolve-layers: an image without the layers that its items name in registries is no hit.
+	// Empty means that there are no such items.
+	ResolveLayersRequestPath string `json:"resolveLayersRequestPath,omitempty"`
 	// Tags are those of the image. On a hit TagsOnHit "move" (the default) writes those that name something else, "none" leaves all alone.
 	Tags      []string `json:"tags,omitempty"`
 	TagsOnHit string   `json:"tagsOnHit,omitempty"`
@@ -74,18 +79,12 @@ func (r *Request) Validate() error {
 	if r.TagsOnHit != "" && r.TagsOnHit != TagsMove && r.TagsOnHit != TagsNone {
 		errs = append(errs, diag.New(diag.InvalidValue, fmt.Sprintf("tagsOnHit %q is not known", r.TagsOnHit), "use move or none"))
 	}
-	errs = append(errs, (&tasks.PushSettings{Verify: r.Verify, KeyRepository: r.KeyRepository}).Problems(r.destination())...)
+	errs = append(errs, (&tasks.PushSettings{Verify: r.Verify, KeyRepository: r.KeyRepository, AlsoPushTo: r.AlsoPushTo}).Problems(r.destination())...)
 	_, err := cachekey.Tag(r.CacheKey, r.HashCacheKey)
 	errs = append(errs, err)
 	_, err = image.ParseFormat(r.ImageFormat)
 	errs = append(errs, err)
-	for _, t := range r.allTags() {
-		err := registry.ParseTag(t)
-		if err != nil && len(r.Tags) > 1 {
-			err = diag.New(diag.InvalidTags, fmt.Sprintf("the tag %q is not valid", t), "use at most 128 letters, digits, _ . -, and do not begin with . or -")
-		}
-		errs = append(errs, err)
-	}
+	errs = append(errs, tasks.TagProblems(r.allTags(), len(r.Tags) > 1)...)
 	return errors.Join(errs...)
 }
 
@@ -101,8 +100,8 @@ func (r *Request) verifies(what string) bool {
 }
 
 // tags and rids are what was asked for, each once.
-func (r *Request) tags() []string { return once(r.Tags) }
-func (r *Request) rids() []string { return once(r.RuntimeIdentifiers) }
+func (r *Request) tags() []string { return tasks.Once(r.Tags) }
+func (r *Request) rids() []string { return tasks.Once(r.RuntimeIdentifiers) }
 
 // platformTags are those of one image of an index, as push makes them of tags and suffix.
 func (r *Request) platformTags(rid string) []string {
@@ -119,18 +118,6 @@ func (r *Request) allTags() []string {
 	out := r.tags()
 	for _, rid := range r.rids() {
 		out = append(out, r.platformTags(rid)...)
-	}
-	return out
-}
-
-func once(list []string) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
 	}
 	return out
 }

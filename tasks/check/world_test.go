@@ -16,6 +16,7 @@ import (
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/internal/testenv"
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
@@ -187,7 +188,7 @@ func (w *world) deps() check.Deps {
 	return check.Deps{
 		Repository: func(n registry.Name, m registry.Mode) check.Repository { return client.Repository(n, m) },
 		Keys:       func(image, keys registry.Name) check.Keys { return cachekey.New(open, image, keys, w.secret) },
-		Store:      cas.Open(w.t.TempDir()), Log: slog.New(slog.NewTextHandler(&w.log, nil)), OutputDir: w.out,
+		Store:      cas.Open(w.t.TempDir()), Log: slog.New(slog.NewTextHandler(&w.log, nil)), Progress: progress.Discard{}, OutputDir: w.out,
 		Outcome: func(r outcome.Result) error { w.told = append(w.told, r); return nil },
 	}
 }

@@ -20,17 +20,23 @@
 // epoch or the base image's creation, and a package layer must change with neither. The list of static web endpoints is always in the
 // app layer, and agrees with these times. The epoch is the time of the app layer alone.
 //
+// Layers of ContainerLayer items (the response of resolve-layers) lie below all of these, or above them with the order AfterApp.
+//
 // Each layer has the working directory and the folders that its files are in; folders without files are in the app layer. No
 // file is in two layers.
 //
 // # Where a layer comes from
 //
-// A layer's key (layer.Key) is computed from the file list alone. The layer is then, in this order:
+// A layer that a ContainerLayer item names in a repository is left there: push has it mounted or passes it on, save fetches it.
+//
+// Any other layer has a key: layer.Key, which is computed from the file list alone, or for a tarball that of its digest. The layer is
+// then, in this order:
 //
 //  1. taken from the content store, when this machine made a layer of that key before and the store still has its blob;
 //  2. taken from an earlier image in a registry that says the same key, without its blob. The registry is asked when that costs nothing
 //     or saves the work on 4 MiB of files;
-//  3. made. Each file is proved to have the content that the list says, so that a layer always is what its key says.
+//  3. made; a tarball is copied into the store. Each file is proved to have the content that the list says, so that a layer always is
+//     what its key says.
 //
 // The response is the same in all three cases.
 package createlayers
@@ -61,6 +67,8 @@ type Request struct {
 	SelectBasePath string `json:"selectBasePath"`
 	// FileListPath is the response of scan.
 	FileListPath string `json:"fileListPath"`
+	// ExtraLayersPath is the response of resolve-layers; empty means that there are no such layers.
+	ExtraLayersPath string `json:"extraLayersPath,omitempty"`
 	// WorkingDirectory is where the files go, as ContainerWorkingDirectory has it.
 	WorkingDirectory string `json:"workingDirectory"`
 	// Layers is LayersAuto or LayersSingle; empty is LayersAuto.
@@ -72,6 +80,8 @@ type Request struct {
 	CompressionLevel *int `json:"compressionLevel,omitempty"`
 	// OwnLayers are layers that take their files before all others, lowest first.
 	OwnLayers []OwnLayer `json:"ownLayers,omitempty"`
+	// Strict makes an error of two layers that put different content at one path, GANTRY4026.
+	Strict bool `json:"strict,omitempty"`
 	// TrustLayerKeys set to false takes no layer from a registry: what this machine has not made is made, and compared with what is there.
 	TrustLayerKeys *bool `json:"trustLayerKeys,omitempty"`
 	// SourceDateEpoch is the value of SOURCE_DATE_EPOCH, empty for none: decimal digits alone, else GANTRY3001. The SDK 11 takes
@@ -95,6 +105,8 @@ type Response struct {
 type Store interface {
 	// Size is the size in bytes of a blob; an error says that the store does not have it.
 	Size(cas.Digest) (int64, error)
+	// ReadAll reads a small blob.
+	ReadAll(cas.Digest) ([]byte, error)
 	// Create begins a blob.
 	Create() (*cas.Writer, error)
 }
@@ -109,14 +121,16 @@ type Deps struct {
 	// Recall says what an earlier image has; nil means none. RecallCheap says that it was asked in this build already.
 	Recall      func(context.Context) (*tasks.Recalled, error)
 	RecallCheap bool
-	// BlobsNeeded says that the store is to have every layer's blob at the end, whatever a registry has.
+	// BlobsNeeded says that the store is to have the blob of every layer that is made here at the end, whatever a registry has.
 	BlobsNeeded bool
-	// Made is told of each layer as soon as it is taken or made, in any order and from several goroutines at once; may be nil.
+	// Made is told of each layer as soon as it is taken or made, in any order and from several goroutines at once; may be nil. It is not
+	// told of layers with a source.
 	Made func(tasks.Layer)
 }
 
 // Run provides the layers. Codes: GANTRY1005 to 1010 (request and documents), GANTRY3001 (epoch), GANTRY4002 to 4004 (files),
-// GANTRY4009 (store), GANTRY4013 (own layers), GANTRY4014 (zstd in Docker format).
+// GANTRY4009 (store), GANTRY4013 (own layers), GANTRY4014 (zstd in Docker format), GANTRY4021, 4023
+// and 4026 (layers of items).
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
@@ -133,7 +147,11 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		return nil, err
 	}
 	defer folder.Close()
-	groups, err := plan(ctx, d.Log, folder, req, in)
+	s, err := newScene(d, folder, req, in)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := plan(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +165,9 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		Layers:         layers,
 	}
 	for _, l := range layers {
-		resp.Outputs = append(resp.Outputs, tasks.Output{Digest: l.Descriptor.Digest, Size: l.Descriptor.Size})
+		if l.Source == nil {
+			resp.Outputs = append(resp.Outputs, tasks.Output{Digest: l.Descriptor.Digest, Size: l.Descriptor.Size})
+		}
 	}
 	return resp, nil
 }

@@ -16,6 +16,7 @@ type inputs struct {
 	base       tasks.Base
 	folderPath string
 	files      []tasks.FileEntry
+	extras     []tasks.ExtraLayer
 	digests    []tasks.FileDigest
 }
 
@@ -48,6 +49,13 @@ func readInputs(req *Request) (*inputs, error) {
 	}
 	dir := strings.TrimRight(filepath.ToSlash(in.folderPath), "/") + "/"
 	in.digests = []tasks.FileDigest{{Path: dir, Digest: tasks.FileListDigest(in.files)}, listRead, baseRead}
+	if req.ExtraLayersPath != "" {
+		extras, read, err := readExtras(req.ExtraLayersPath)
+		if err != nil {
+			return nil, err
+		}
+		in.extras, in.digests = extras, append(in.digests, read)
+	}
 	slices.SortFunc(in.digests, func(a, b tasks.FileDigest) int { return strings.Compare(a.Path, b.Path) })
 	return in, nil
 }

@@ -22,16 +22,25 @@ const (
 	appGroup      = "app"
 )
 
-// group is one layer to be provided.
+// group is one layer to be provided: one that is made of files, or one that is taken as it is.
 type group struct {
-	name      string
+	name string
+	// createdBy is for the history.
+	createdBy string
 	spec      layer.Spec
+	// extra says that a ContainerLayer item brings the layer.
+	extra bool
+	// blob takes the place of spec; nil for a layer that is made.
+	blob      *tasks.ExtraBlob
 	mediaType string
 	key       cas.Digest
 }
 
-// content is the number of bytes of the files.
+// content is the number of bytes that have to be read for the layer.
 func (g *group) content() int64 {
+	if g.blob != nil {
+		return g.blob.Descriptor.Size
+	}
 	var n int64
 	for i := range g.spec.Files {
 		n += g.spec.Files[i].Size
@@ -39,22 +48,63 @@ func (g *group) content() int64 {
 	return n
 }
 
-// plan groups the files, settles the time of each and names each layer's key. Groups without files are left out, but for the app's.
-func plan(ctx context.Context, log *slog.Logger, folder *layer.Folder, req *Request, in *inputs) ([]*group, error) {
+// scene is what all layers of an image have in common.
+type scene struct {
+	req    *Request
+	in     *inputs
+	log    *slog.Logger
+	store  Store
+	folder *layer.Folder
+	again  bool   // layers are made for their blobs alone
+	epoch  *int64 // nil for none
+	// t0 is the time from which those of static files are counted.
+	t0          int64
+	compression layer.Compression
+	mediaType   string // of layers that are made
+}
+
+func newScene(d Deps, folder *layer.Folder, req *Request, in *inputs) (*scene, error) {
 	epoch, err := parseEpoch(req.SourceDateEpoch)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := newGroups(req, in, epoch)
-	if err != nil {
+	s := &scene{req: req, in: in, log: d.Log, store: d.Store, folder: folder, again: d.BlobsNeeded, epoch: epoch, t0: layer.StaticBase(epoch, in.base.Created)}
+	s.compression = layer.Compression{Algorithm: req.Compression}
+	if req.CompressionLevel != nil {
+		s.compression.Level = *req.CompressionLevel
+	}
+	var ok bool
+	if s.mediaType, ok = s.compression.MediaType(in.base.Format); !ok {
+		return nil, diag.New(diag.ZstdImage, "the image is in Docker format, which does not know layers with zstd",
+			"set ContainerImageFormat to OCI, or GantryCompression to gzip")
+	}
+	return s, nil
+}
+
+// plan groups the files, settles the time of each and names each layer's key, and puts the layers of ContainerLayer items below and above.
+// Groups without files are left out, but for the app's.
+func plan(ctx context.Context, s *scene) ([]*group, error) {
+	groups, err := s.appLayers(ctx)
+	if err != nil || len(s.in.extras) == 0 {
+		return groups, err
+	}
+	if groups, err = s.addExtras(groups, s.in.extras); err != nil {
 		return nil, err
 	}
+	if s.again {
+		return groups, nil // it was said when the layers were made first
+	}
+	return groups, s.conflicts(groups)
+}
+
+// appLayers are the layers of the published files.
+func (s *scene) appLayers(ctx context.Context) ([]*group, error) {
+	groups, in := s.newGroups(), s.in
 	byName := make(map[string]*group, len(groups))
 	for _, g := range groups {
 		byName[g.name] = g
 	}
-	t0 := layer.StaticBase(epoch, in.base.Created)
-	choose := chooser(req, in.files)
+	choose := chooser(s.req, in.files)
 	times := map[string]int64{}
 	for _, f := range in.files {
 		if f.Type == tasks.TypeDirectory {
@@ -63,52 +113,44 @@ func plan(ctx context.Context, log *slog.Logger, folder *layer.Folder, req *Requ
 		g := byName[choose(&f)]
 		file := layer.File{Path: f.Path, Size: f.Size, Digest: f.Digest, Time: g.spec.Time}
 		if file.Digest == "" { // not a list that scan wrote
-			if file.Digest, err = layer.Digest(ctx, folder, &file); err != nil {
+			var err error
+			if file.Digest, err = layer.Digest(ctx, s.folder, &file); err != nil {
 				return nil, err
 			}
 		}
 		if layer.IsStatic(f.Path) {
-			file.Time = layer.StaticTime(t0, file.Digest)
+			file.Time = layer.StaticTime(s.t0, file.Digest)
 			times[strings.TrimPrefix(f.Path, layer.StaticFolder)] = file.Time
 		}
 		g.spec.Files = append(g.spec.Files, file)
 	}
 	app := byName[appGroup]
 	app.spec.Folders = emptyFolders(in.files)
-	if err := rewriteEndpoints(ctx, log, folder, app, times, layer.StaticStart(t0)); err != nil {
+	if err := rewriteEndpoints(ctx, s.log, s.folder, app, times, layer.StaticStart(s.t0)); err != nil {
 		return nil, err
 	}
-	return keyed(log, req, groups)
+	return keyed(s.log, s.req, groups)
 }
 
-// newGroups returns all groups that there may be, lowest first and without files.
-func newGroups(req *Request, in *inputs, epoch *int64) ([]*group, error) {
-	compression := layer.Compression{Algorithm: req.Compression}
-	if req.CompressionLevel != nil {
-		compression.Level = *req.CompressionLevel
-	}
-	mediaType, ok := compression.MediaType(in.base.Format)
-	if !ok {
-		return nil, diag.New(diag.ZstdImage, "the image is in Docker format, which does not know layers with zstd",
-			"set ContainerImageFormat to OCI, or GantryCompression to gzip")
-	}
+// newGroups returns all groups of published files that there may be, lowest first and without files.
+func (s *scene) newGroups() []*group {
 	var groups []*group
-	for _, name := range groupNames(req.OwnLayers) {
-		g := &group{name: name, mediaType: mediaType, spec: layer.Spec{
-			WorkingDirectory: req.WorkingDirectory,
-			Windows:          in.base.Windows(),
+	for _, name := range groupNames(s.req.OwnLayers) {
+		g := &group{name: name, createdBy: "gantry " + Stage + ": " + name, mediaType: s.mediaType, spec: layer.Spec{
+			WorkingDirectory: s.req.WorkingDirectory,
+			Windows:          s.in.base.Windows(),
 			Time:             layer.DefaultTime,
-			Compression:      compression,
+			Compression:      s.compression,
 		}}
-		if name == appGroup && epoch != nil {
-			g.spec.Time = *epoch
+		if name == appGroup && s.epoch != nil {
+			g.spec.Time = *s.epoch
 		}
 		if !g.spec.Windows {
-			g.spec.UID = owner(req.User)
+			g.spec.UID = owner(s.req.User)
 		}
 		groups = append(groups, g)
 	}
-	return groups, nil
+	return groups
 }
 
 // groupNames are the names of all layers that there may be, lowest first.

@@ -34,7 +34,7 @@ type provider struct {
 // provide returns the layer of each group.
 func (p *provider) provide(ctx context.Context, groups []*group) ([]tasks.Layer, error) {
 	layers := make([]tasks.Layer, len(groups))
-	missing := p.each(groups, layers, all(len(groups)), p.fromStore)
+	missing := p.each(groups, layers, all(len(groups)), p.atHand)
 	if len(missing) == 0 {
 		return layers, ctx.Err()
 	}
@@ -68,19 +68,32 @@ func all(n int) []int {
 }
 
 func (p *provider) finished(l tasks.Layer) {
-	if p.Made != nil {
+	if p.Made != nil && l.Source == nil {
 		p.Made(l)
 	}
 }
 
+// atHand takes a layer for which nothing has to be done: it is in a repository that the user named, or in the content store.
+func (p *provider) atHand(g *group) (tasks.Layer, bool) {
+	if g.blob == nil || g.blob.Source == nil {
+		return p.fromStore(g)
+	}
+	r := g.named()
+	p.Log.Info("took layer "+g.name+" as its repository has it", "stage", Stage, "repository", g.blob.Source.Registry+"/"+g.blob.Source.Repository,
+		"digest", string(r.Digest), "bytes", r.Size)
+	return g.layer(r), true
+}
+
 // fromStore takes a layer that this machine made before. The blob's content is proved when it is read.
 func (p *provider) fromStore(g *group) (tasks.Layer, bool) {
-	if p.Records == nil {
-		return tasks.Layer{}, false
-	}
-	r, ok := p.Records.Layer(g.key)
-	if !ok {
-		return tasks.Layer{}, false
+	r, ok := g.named(), true
+	if g.blob == nil {
+		if p.Records == nil {
+			return tasks.Layer{}, false
+		}
+		if r, ok = p.Records.Layer(g.key); !ok {
+			return tasks.Layer{}, false
+		}
 	}
 	if size, err := p.Store.Size(r.Digest); err != nil || size != r.Size {
 		return tasks.Layer{}, false
@@ -118,6 +131,9 @@ func (p *provider) fromRegistry(g *group) (tasks.Layer, bool) {
 	if !ok || !p.trust || d.MediaType != g.mediaType || d.Digest == "" || d.Size <= 0 || l.DiffID == "" {
 		return tasks.Layer{}, false
 	}
+	if r := g.named(); g.blob != nil && (r.Digest != d.Digest || r.Size != d.Size || r.DiffID != l.DiffID) {
+		return tasks.Layer{}, false
+	}
 	p.Log.Info("took layer "+g.name+" from the registry", "stage", Stage, "ref", p.recalled.Reference, "digest", string(d.Digest),
 		"bytes", d.Size)
 	return g.layer(records.Layer{Key: g.key, Digest: d.Digest, DiffID: l.DiffID, Size: d.Size}), true
@@ -151,8 +167,12 @@ func (p *provider) makeAll(ctx context.Context, groups []*group, layers []tasks.
 
 // make makes a layer, unless another process makes it right now: then that one's is taken.
 func (p *provider) make(ctx context.Context, g *group) (tasks.Layer, error) {
+	write := p.write
+	if g.blob != nil {
+		write = p.copy
+	}
 	if p.Records == nil {
-		l, err := p.write(ctx, g)
+		l, err := write(ctx, g)
 		return g.layer(l), err
 	}
 	unlock := p.Records.Lock(ctx, "layer-"+g.key.Hex())
@@ -160,12 +180,33 @@ func (p *provider) make(ctx context.Context, g *group) (tasks.Layer, error) {
 	if l, ok := p.fromStore(g); ok {
 		return l, nil
 	}
-	l, err := p.write(ctx, g)
+	l, err := write(ctx, g)
 	if err != nil {
 		return tasks.Layer{}, err
 	}
-	p.Records.KeepLayer(l)
+	if g.blob == nil {
+		p.Records.KeepLayer(l)
+	}
 	return g.layer(l), nil
+}
+
+// copy puts a tarball into the content store, once it is proved to be the one that the layer was named by: GANTRY4003 when it is not.
+func (p *provider) copy(ctx context.Context, g *group) (l records.Layer, err error) {
+	w, err := p.Store.Create()
+	if err != nil {
+		return l, err
+	}
+	defer w.Discard()
+	l = g.named()
+	file := layer.File{Path: g.name, SourcePath: g.blob.BlobPath, Size: l.Size, Digest: l.Digest}
+	if err := layer.ReadFile(ctx, w, nil, &file); err != nil {
+		return l, err
+	}
+	if _, err := w.Commit(); err != nil {
+		return l, err
+	}
+	p.Log.Info("took layer "+g.name+" from its file", "stage", Stage, "digest", string(l.Digest), "bytes", l.Size, "why", p.why(g))
+	return l, nil
 }
 
 // write makes a layer's blob.
@@ -216,6 +257,23 @@ func (g *group) layer(r records.Layer) tasks.Layer {
 		DiffID:     r.DiffID,
 		Files:      len(g.spec.Files),
 		Key:        g.key,
-		CreatedBy:  "gantry " + Stage + ": " + g.name,
+		Source:     g.source(),
+		CreatedBy:  g.createdBy,
 	}
+}
+
+// named is a layer that is taken as it is; without one it is empty.
+func (g *group) named() records.Layer {
+	if g.blob == nil {
+		return records.Layer{}
+	}
+	d := g.blob.Descriptor
+	return records.Layer{Key: g.key, Digest: d.Digest, DiffID: g.blob.DiffID, Size: d.Size}
+}
+
+func (g *group) source() *tasks.LayerSource {
+	if g.blob == nil {
+		return nil
+	}
+	return g.blob.Source
 }

@@ -21,7 +21,7 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 	req.Verify = "" // there is nothing to repair or to read back
 	resp, err := push.Run(ctx, push.Deps{
 		Repository: func(n registry.Name, m registry.Mode) push.Repository {
-			return &readOnly{repository: b.env.Registry.Repository(n, m), name: n.Repository, log: b.env.Log}
+			return &readOnly{repository: b.env.Registry.Repository(n, m), name: n.Repository, log: b.planLog(n.String())}
 		},
 		Store:     b.env.Store,
 		Records:   records.Of(b.env.Store),
@@ -32,8 +32,10 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 		OutputDir: b.dir,
 		Parallel:  1, // so that the lines come in the order of the layers
 		Outcome: func(r outcome.Result) error {
-			if !r.Pushed {
-				b.env.Log.Info("is there", "digest", r.Digest, "reason", r.Reason)
+			for _, one := range r.Each() {
+				if !one.Pushed && one.Error == nil {
+					b.planLog(one.Reference).Info("is there", "digest", one.Digest, "reason", one.Reason)
+				}
 			}
 			return nil
 		},
@@ -42,6 +44,14 @@ func (b *build) plan(ctx context.Context, req *push.Request) (cas.Digest, error)
 		return "", err
 	}
 	return resp.Digest, nil
+}
+
+// planLog says where, when there are several destinations.
+func (b *build) planLog(where string) *slog.Logger {
+	if len(b.AlsoPushTo) == 0 {
+		return b.env.Log
+	}
+	return b.env.Log.With("repository", where)
 }
 
 // readOnly is a repository that says what a push would write to it.

@@ -49,6 +49,13 @@ func (s *settings) parse() error {
 		}
 		s.ownLayers = append(s.ownLayers, createlayers.OwnLayer{Name: name, Files: strings.Split(globs, ";")})
 	}
+	for _, text := range s.LayerItems {
+		item, err := parseItem(text)
+		if err != nil {
+			return err
+		}
+		s.layerItems = append(s.layerItems, item)
+	}
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -26,6 +25,7 @@ import (
 	"github.com/gantry-build/gantry/tasks/push"
 	"github.com/gantry-build/gantry/tasks/recall"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
+	"github.com/gantry-build/gantry/tasks/resolvelayers"
 	"github.com/gantry-build/gantry/tasks/runner"
 	"github.com/gantry-build/gantry/tasks/scan"
 	"github.com/gantry-build/gantry/tasks/selectbase"
@@ -38,6 +38,8 @@ type Options struct {
 	// To is registry/repository. Tags may be empty: latest.
 	To   string
 	Tags []string
+	// AlsoPushTo are further destinations, registry/repository each.
+	AlsoPushTo []string
 	// Base is a reference; empty means Microsoft's image for the framework that the app asks for.
 	Base string
 	// RuntimeIdentifier is empty for that of the app, else linux on this machine's architecture.
@@ -53,6 +55,10 @@ type Options struct {
 	// Layers is auto or single. OwnLayers are NAME=GLOB[;GLOB], lowest first.
 	Layers    string
 	OwnLayers []string
+	// LayerItems are INCLUDE[,KEY=VALUE]..., what ContainerLayer items are for MSBuild. Strict makes an error of two layers that put
+	// different content at one path.
+	LayerItems []string
+	Strict     bool
 	// Compression is gzip, zstd, none or empty for gzip; CompressionLevel is in digits, or empty.
 	Compression, CompressionLevel string
 	// CacheFrom are references of images whose layers may be taken; CacheTag is moved by every push. MakeLayers takes no layer by what
@@ -95,6 +101,7 @@ type settings struct {
 	environment, labels []tasks.NameValue
 	ports               []tasks.Port
 	ownLayers           []createlayers.OwnLayer
+	layerItems          []resolvelayers.Item
 	compressionLevel    *int
 }
 
@@ -132,19 +139,15 @@ func settle(env *runner.Env, o Options) (*settings, error) {
 
 // destination takes --to and the tags apart.
 func (s *settings) destination() error {
-	host, repository, found := strings.Cut(s.To, "/")
-	if !found || !strings.ContainsAny(host, ".:") && host != "localhost" {
-		return badOption(fmt.Sprintf("--to %q names no registry", s.To), "write registry/repository, for example registry.example.com/team/shop")
+	var err error
+	if s.name, err = registry.ParseDestination(s.To); err != nil {
+		return optionError("--to", err)
 	}
-	if strings.ContainsAny(repository, ":@") {
-		return badOption(fmt.Sprintf("--to %q has a tag or digest", s.To), "name tags with --tag")
-	}
-	for _, err := range []error{registry.ParseRegistry(host), registry.ParseRepository(repository)} {
-		if err != nil {
-			return err
+	for _, to := range s.AlsoPushTo { // before layers are sent as they are made
+		if _, err := registry.ParseDestination(to); err != nil {
+			return optionError("--also-push-to", err)
 		}
 	}
-	s.name = registry.Name{Registry: host, Repository: repository}
 	if len(s.Tags) == 0 {
 		s.Tags = []string{"latest"} // as the SDK does
 	}
@@ -154,6 +157,14 @@ func (s *settings) destination() error {
 		}
 	}
 	return nil
+}
+
+// optionError says which option a name is from.
+func optionError(option string, err error) error {
+	if e, ok := err.(*diag.Error); ok && e.Code == diag.InvalidValue {
+		return badOption(strings.Replace(e.What, "the destination", option, 1), e.Hint+"; tags are named with --tag")
+	}
+	return err
 }
 
 func badOption(what, hint string) error { return diag.New(diag.BadUsage, what, hint) }
@@ -200,7 +211,7 @@ func (b *build) run(ctx context.Context) (cas.Digest, error) {
 		Registry:          b.name.Registry,
 		Repository:        b.name.Repository,
 		Tags:              b.Tags,
-		PushSettings:      tasks.PushSettings{SkipPushIfPresent: &ask, ForcePush: b.ForcePush, Verify: b.Verify, CacheTag: b.CacheTag},
+		PushSettings:      tasks.PushSettings{SkipPushIfPresent: &ask, ForcePush: b.ForcePush, Verify: b.Verify, CacheTag: b.CacheTag, AlsoPushTo: b.AlsoPushTo},
 		PullPolicy:        b.Pull,
 		RecallPath:        b.file("recall"),
 
@@ -255,6 +266,10 @@ func (b *build) layers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	extra, err := b.items(ctx)
+	if err != nil {
+		return err
+	}
 	trust := !b.MakeLayers
 	req := &createlayers.Request{
 		RequestHeader:     tasks.RequestHeader{SchemaVersion: tasks.SchemaVersion, Stage: "create-layers"},
@@ -263,6 +278,8 @@ func (b *build) layers(ctx context.Context) error {
 		WorkingDirectory:  b.WorkingDirectory,
 		Layers:            b.Layers,
 		OwnLayers:         b.ownLayers,
+		ExtraLayersPath:   extra,
+		Strict:            b.Strict,
 		Compression:       b.Compression,
 		CompressionLevel:  b.compressionLevel,
 		SourceDateEpoch:   b.SourceDateEpoch,

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/outcome"
@@ -262,7 +263,7 @@ func (p *pipeline) pushIndex(req *pushindex.Request) (*pushindex.Response, error
 }
 
 // pushPlatform runs a request for its image alone, as the runner does.
-func (p *pipeline) pushPlatform(ctx context.Context, path string, held []cas.Digest) (did outcome.Result, err error) {
+func (p *pipeline) pushPlatform(ctx context.Context, path string, to deliver.Destination, held []cas.Digest) (did outcome.Result, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return did, err
@@ -273,7 +274,7 @@ func (p *pipeline) pushPlatform(ctx context.Context, path string, held []cas.Dig
 	}
 	req.Defer, req.Tags = false, nil
 	d := p.pushDeps()
-	d.Held = held
+	d.Held, d.To = held, &to
 	d.Outcome = func(r outcome.Result) error {
 		did = r
 		return nil

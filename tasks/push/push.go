@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 
+	"golang.org/x/sync/singleflight"
+
+	"github.com/gantry-build/gantry/internal/assemble"
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/image"
@@ -53,7 +55,14 @@ type Deps struct {
 	ReadOnly bool
 	// Sent are uploads to the destination that are under way or done.
 	Sent map[cas.Digest]Sent
-	// Outcome is told what was done, at the end; nil means nobody is.
+	// To is the one destination to push to, instead of those of the request; nil means those.
+	To *deliver.Destination
+	// Together is set when several pushes may need the same layers at once: what is read from another registry is then fetched once for
+	// all of them, into the content store, and not streamed.
+	Together *singleflight.Group
+	// Record notes beside an image that was pushed what it was made from; nil means nothing is noted.
+	Record func(ctx context.Context, to deliver.Destination, image registry.Descriptor)
+	// Outcome is told what was done, at the end, also when one of several destinations failed; nil means nobody is.
 	Outcome func(outcome.Result) error
 }
 
@@ -62,7 +71,9 @@ const defaultParallel = 8
 // Run pushes the image as far as the destination does not have it. Errors are GANTRY4011 for a layer that is no longer in the store, and
 // those of the registries.
 func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
-	p, err := readParts(req)
+	p, err := assemble.Read(assemble.Paths{
+		SelectBase: req.SelectBasePath, ComputeConfig: req.ComputeConfigPath, CreateLayers: req.CreateLayersPath, DownloadLayers: req.DownloadLayersPath,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -71,65 +82,37 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 			return nil, err
 		}
 	}
-	config, manifest, err := p.assemble()
+	config, manifest, err := p.Assemble()
 	if err != nil {
 		return nil, err
 	}
-	r := newRun(d, req, p, config, manifest)
-	if req.Defer {
-		r.result.Deferred, r.result.Reason = true, "push-index decides whether the image is sent"
-	} else if err := r.deliver(ctx); err != nil {
-		return nil, err
+	s := &shared{Deps: d, req: req, parts: p, config: config, manifest: manifest, ctx: ctx}
+	result, err := s.deliver(ctx)
+	if err != nil {
+		return nil, deliver.Tell(d.Outcome, result, err)
 	}
-	outputs, err := keep(d.Store, d.OutputDir, req, config, manifest) // files last: they describe what was pushed
+	files := []assemble.File{{Path: req.ConfigPath, Document: config}, {Path: req.ManifestPath, Document: manifest}}
+	outputs, err := assemble.Keep(d.Store, d.OutputDir, []deliver.Document{config, manifest}, files...) // last: they describe what was pushed
 	if err != nil {
 		return nil, err
 	}
-	if d.Outcome != nil {
-		if err := d.Outcome(r.result); err != nil {
-			return nil, err
-		}
+	if err := deliver.Tell(d.Outcome, result, nil); err != nil {
+		return nil, err
 	}
 	return &Response{
-		ResponseHeader:    tasks.ResponseHeader{Inputs: p.inputs, Outputs: outputs},
+		ResponseHeader:    tasks.ResponseHeader{Inputs: p.Inputs, Outputs: outputs},
 		Registry:          req.Registry,
 		Repository:        req.Repository,
 		Digest:            manifest.Descriptor.Digest,
 		MediaType:         manifest.Descriptor.MediaType,
 		Size:              manifest.Descriptor.Size,
 		ConfigDigest:      config.Descriptor.Digest,
-		Platform:          p.base.Platform,
-		RuntimeIdentifier: p.base.RuntimeIdentifier,
+		Platform:          p.Base.Platform,
+		RuntimeIdentifier: p.Base.RuntimeIdentifier,
 		Tags:              req.tags(),
-		ManifestPath:      outputPath(d.OutputDir, req.ManifestPath),
-		ConfigPath:        outputPath(d.OutputDir, req.ConfigPath),
+		ManifestPath:      assemble.OutputPath(d.OutputDir, req.ManifestPath),
+		ConfigPath:        assemble.OutputPath(d.OutputDir, req.ConfigPath),
 	}, nil
-}
-
-// run is one image on its way.
-type run struct {
-	Deps
-	req      *Request
-	parts    *parts
-	config   deliver.Document
-	manifest deliver.Document
-	dst      registry.Name
-	repo     Repository
-	recalled *recalled
-	blobs    []deliver.Blob // all that the image needs
-	leftOut  int            // of those, how many the destination is known to have
-	making   sync.Mutex     // layers are made once at a time
-	result   outcome.Result
-}
-
-func newRun(d Deps, req *Request, p *parts, config, manifest deliver.Document) *run {
-	r := &run{Deps: d, req: req, parts: p, config: config, manifest: manifest, dst: registry.NewName(req.Registry, req.Repository)}
-	r.repo = d.Repository(r.dst, registry.ModePush)
-	r.result = outcome.New("push", r.dst, manifest.Descriptor)
-	for _, t := range req.tags() {
-		r.result.Tags = append(r.result.Tags, outcome.Tag{Tag: t, State: outcome.Planned})
-	}
-	return r
 }
 
 // deliver asks, sends what is not there, and writes the names: tags, then the key's.
@@ -153,7 +136,7 @@ func (r *run) deliver(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.names(ctx, found); err != nil {
+	if err := r.names(ctx, found); err != nil || r.to.Other {
 		return err
 	}
 	where, tag := r.req.Key(r.dst)
@@ -177,7 +160,7 @@ func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
 	o.Answers = map[string]registry.Descriptor{}
 	maps.Copy(o.Answers, r.recalled.answers)
 	maps.Copy(o.Answers, r.Answers)
-	tags := deliver.Asked(r.req.tags(), r.req.CacheTag)
+	tags := deliver.Asked(r.req.tags(), r.to.CacheTag(r.req.CacheTag))
 	o.Changed = deliver.Changed(r.Store, r.dst, r.manifest.Descriptor.Digest, r.req.tags(), r.Log)
 	return o.Look(ctx, r.manifest.Descriptor, tags)
 }
@@ -202,7 +185,7 @@ func (r *run) names(ctx context.Context, found oracle.Finding) error {
 	if r.ReadOnly {
 		w.Store = nil
 	}
-	return w.Names(ctx, &r.result, r.req.tags(), r.req.CacheTag, found, r.req.Verifies(tasks.VerifyTags))
+	return w.Names(ctx, &r.result, r.req.tags(), r.to.CacheTag(r.req.CacheTag), found, r.req.Verifies(tasks.VerifyTags))
 }
 
 func (d Deps) limit() int {
@@ -214,8 +197,8 @@ func (d Deps) limit() int {
 
 // content are the descriptors of all blobs of the image.
 func (r *run) content() []image.Descriptor {
-	out := slices.Clone(r.parts.base.Layers)
-	for _, l := range r.parts.layers {
+	out := slices.Clone(r.parts.Base.Layers)
+	for _, l := range r.parts.Layers {
 		out = append(out, l.Descriptor)
 	}
 	return append(out, r.config.Descriptor)

@@ -43,7 +43,7 @@ func (r *run) recall() *recalled {
 		}
 		out.from = r.repo
 		if image != r.dst {
-			out.from = r.Repository(image, registry.PullMode(image.Registry, r.dst.Registry))
+			out.from = r.Repository(image, r.readMode(image))
 		}
 	}
 	if r.req.Unasked() != "" {
@@ -54,6 +54,14 @@ func (r *run) recall() *recalled {
 		out.held = doc.Manifest.Digest
 	}
 	return out
+}
+
+// readMode is how the repository of the recalled image is read: the first destination's as it is written to, as recall read it.
+func (r *run) readMode(image registry.Name) registry.Mode {
+	if image == registry.NewName(r.req.Registry, r.req.Repository) {
+		return registry.ModePush
+	}
+	return registry.PullMode(image.Registry, r.req.Registry)
 }
 
 // Answers are what recall was told of the tags of a repository in a build.

@@ -1,13 +1,12 @@
 // Package push is the stage push: it puts an image together from the responses of the earlier stages and puts it into its repository.
 //
 // Blobs first, side by side: the base's layers (mounted, else from the content store, else streamed from the base's registry), the
-// app's layers, the configuration. Then the manifest under the first tag, then under the others. When anything fails, no manifest is
-// written and the destination's tags stay as they were.
+// app's layers, those of ContainerLayer items (like the base's, when a repository has them), the configuration. Then the manifest under
+// the first tag, then under the others. When anything fails, no manifest is written and the destination's tags stay as they were.
 package push
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
@@ -66,23 +65,11 @@ func (r *Request) Validate() error {
 		}
 	}
 	errs = append(errs, registry.ParseRegistry(r.Registry), registry.ParseRepository(r.Repository))
-	for _, t := range r.tags() {
-		if err := registry.ParseTag(t); err != nil {
-			errs = append(errs, tagError(err, t, len(r.Tags)))
-		}
-	}
+	errs = append(errs, tasks.TagProblems(r.tags(), len(r.Tags) > 1)...)
 	_, err := pull.ParsePolicy(r.PullPolicy)
 	errs = append(errs, err)
 	errs = append(errs, r.Problems(registry.NewName(r.Registry, r.Repository))...)
 	return errors.Join(errs...)
-}
-
-// tagError gives one of several tags the code that the SDK has for that.
-func tagError(err error, tag string, of int) error {
-	if of < 2 {
-		return err
-	}
-	return diag.New(diag.InvalidTags, fmt.Sprintf("the tag %q is not valid", tag), "use at most 128 letters, digits, _ . -, and do not begin with . or -")
 }
 
 // tags are the tags to write, each once.
@@ -91,13 +78,9 @@ func (r *Request) tags() []string {
 	if suffix != "" {
 		suffix = "-" + strings.TrimPrefix(suffix, "-")
 	}
-	var out []string
-	seen := map[string]bool{}
-	for _, t := range r.Tags {
-		if !seen[t] {
-			seen[t] = true
-			out = append(out, t+suffix)
-		}
+	out := tasks.Once(r.Tags)
+	for i := range out {
+		out[i] += suffix
 	}
 	return out
 }

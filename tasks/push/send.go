@@ -69,7 +69,7 @@ func (r *run) send(ctx context.Context, blobs []deliver.Blob) error {
 // needsBase says whether a layer of the base is among blobs.
 func (r *run) needsBase(blobs []deliver.Blob) bool {
 	for _, b := range blobs {
-		for _, l := range r.parts.base.Layers {
+		for _, l := range r.parts.Base.Layers {
 			if b.Digest == l.Digest {
 				return true
 			}

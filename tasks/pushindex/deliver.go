@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/oracle"
 	"github.com/gantry-build/gantry/internal/outcome"
+	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 	"github.com/gantry-build/gantry/tasks"
 )
@@ -21,10 +22,12 @@ import (
 // parallel is how many questions and tags are under way at once.
 const parallel = 8
 
-// run is one index on its way.
+// run is one index on its way to one destination.
 type run struct {
 	Deps
 	req     *Request
+	first   registry.Name // the first destination
+	to      deliver.Destination
 	dst     registry.Name
 	repo    Repository
 	entries []tasks.Descriptor // in the order of the request
@@ -49,7 +52,7 @@ func (r *run) deliver(ctx context.Context) error {
 	if err := r.platformTags(ctx); err != nil {
 		return err
 	}
-	if err := r.names(ctx, found); err != nil {
+	if err := r.names(ctx, found); err != nil || r.to.Other {
 		return err
 	}
 	where, tag := r.req.Key(r.dst)
@@ -71,7 +74,7 @@ func (r *run) ask(ctx context.Context) (oracle.Finding, error) {
 	}
 	o := oracle.Oracle{Repository: r.repo, Name: r.dst, Log: r.Log, Parallel: parallel}
 	o.Changed = deliver.Changed(r.Store, r.dst, r.index.Descriptor.Digest, r.req.tags(), r.Log)
-	return o.Look(ctx, r.index.Descriptor, deliver.Asked(r.req.tags(), r.req.CacheTag))
+	return o.Look(ctx, r.index.Descriptor, deliver.Asked(r.req.tags(), r.to.CacheTag(r.req.CacheTag)))
 }
 
 // held is what the destination has, by what its tags named when they were asked.
@@ -98,7 +101,7 @@ func (r *run) names(ctx context.Context, found oracle.Finding) error {
 			return r.images(ctx, nil)
 		}
 	}
-	return w.Names(ctx, &r.result, r.req.tags(), r.req.CacheTag, found, r.req.Verifies(tasks.VerifyTags))
+	return w.Names(ctx, &r.result, r.req.tags(), r.to.CacheTag(r.req.CacheTag), found, r.req.Verifies(tasks.VerifyTags))
 }
 
 // images makes sure, side by side, that each image of the index is there: by its push request where it has one, which asks by digest
@@ -132,14 +135,32 @@ func (r *run) images(ctx context.Context, held []cas.Digest) error {
 func (r *run) image(ctx context.Context, i int, held []cas.Digest) (did outcome.Result, err error) {
 	m := r.entries[i]
 	if i >= len(r.req.PushRequestPaths) || r.req.PushRequestPaths[i] == "" || r.PushPlatform == nil {
+		if r.to.Other {
+			return r.carry(ctx, m)
+		}
 		return outcome.Result{Reason: "the destination has the manifest"}, r.checkPresent(ctx, m)
 	}
-	did, err = r.PushPlatform(ctx, r.req.PushRequestPaths[i], held)
+	did, err = r.PushPlatform(ctx, r.req.PushRequestPaths[i], r.to, held)
 	if err == nil && did.Digest != m.Digest {
 		err = mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", image.PlatformName(*m.Platform), did.Digest, m.Digest),
 			"something changed since push ran: publish again, with no other build at work in the folder")
 	}
 	return did, err
+}
+
+// carry brings one image from the first destination, unless it is there.
+func (r *run) carry(ctx context.Context, m tasks.Descriptor) (did outcome.Result, err error) {
+	o := oracle.Oracle{Repository: r.repo, Name: r.dst, Log: r.Log, Parallel: parallel}
+	there, err := o.Exists(ctx, string(m.Digest))
+	if err != nil || there.Digest == m.Digest && there.MediaType == m.MediaType {
+		return outcome.Result{Reason: "the destination has the manifest"}, err
+	}
+	c := deliver.Carrier{
+		To: r.dst, From: r.first, Target: r.repo, Source: r.Repository(r.first, registry.ModePush), Log: r.Log, Parallel: parallel,
+		Progress: progress.To(r.Progress, r.dst.String()),
+	}
+	err = c.Image(ctx, m.Digest)
+	return outcome.Result{Pushed: true, Reason: "taken over from " + r.first.String(), Blobs: c.Blobs()}, err
 }
 
 // platformTags writes the tags of the single images, side by side, before those of the index.
@@ -155,7 +176,7 @@ func (r *run) platformTags(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() error {
-			did, err := r.TagPlatform(ctx, r.req.PushRequestPaths[i])
+			did, err := r.TagPlatform(ctx, r.req.PushRequestPaths[i], r.to)
 			if err == nil && did.Digest != "" && did.Digest != m.Digest {
 				return mismatch(fmt.Sprintf("the push of %s gave %s, and its response says %s", image.PlatformName(*m.Platform), did.Digest, m.Digest),
 					"something changed since push ran: publish again, with no other build at work in the folder")

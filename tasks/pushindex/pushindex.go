@@ -11,10 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
-	"github.com/gantry-build/gantry/internal/atomicfile"
+	"github.com/gantry-build/gantry/internal/assemble"
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -56,26 +55,12 @@ func (r *Request) Validate() error {
 	}
 	errs = append(errs, registry.ParseRegistry(r.Registry), registry.ParseRepository(r.Repository))
 	errs = append(errs, r.Problems(registry.NewName(r.Registry, r.Repository))...)
-	for _, t := range r.Tags {
-		err := registry.ParseTag(t)
-		if err != nil && len(r.Tags) > 1 {
-			err = diag.New(diag.InvalidTags, fmt.Sprintf("the tag %q is not valid", t), "use at most 128 letters, digits, _ . -, and do not begin with . or -")
-		}
-		errs = append(errs, err)
-	}
+	errs = append(errs, tasks.TagProblems(r.tags(), len(r.Tags) > 1)...)
 	return errors.Join(errs...)
 }
 
 // tags are the tags to write, each once.
-func (r *Request) tags() []string {
-	var out []string
-	for _, t := range r.Tags {
-		if !slices.Contains(out, t) {
-			out = append(out, t)
-		}
-	}
-	return out
-}
+func (r *Request) tags() []string { return tasks.Once(r.Tags) }
 
 // Response describes what was pushed.
 type Response struct {
@@ -105,15 +90,17 @@ type Deps struct {
 	OutputDir  string
 	// Confirm is as that of push.
 	Confirm func() error
-	// PushPlatform runs the push request at path by digest: without tags and key, and not deferred. It asks the destination first; held
-	// are manifests and indexes that the destination has. It is called for several platforms at once.
-	PushPlatform func(ctx context.Context, path string, held []cas.Digest) (outcome.Result, error)
+	// PushPlatform runs the push request at path by digest, to one destination: without tags and key, and not deferred. It asks the
+	// destination first; held are manifests and indexes that it has. It is called for several platforms at once.
+	PushPlatform func(ctx context.Context, path string, to deliver.Destination, held []cas.Digest) (outcome.Result, error)
 	// TagPlatform writes the tags of the push request at path, when it was deferred and has any, after all images are there: a failure
 	// of one platform leaves the tags of the others alone.
-	TagPlatform func(ctx context.Context, path string) (outcome.Result, error)
+	TagPlatform func(ctx context.Context, path string, to deliver.Destination) (outcome.Result, error)
 	// KeyWriter writes the tags of keys of the destination's images, in the repository that it is given; nil means as any tag.
 	KeyWriter func(registry.Name) deliver.KeyWriter
-	// Outcome is told what was done, at the end; nil means nobody is.
+	// Record notes beside an image that was pushed what it was made from; nil means nothing is noted.
+	Record func(ctx context.Context, to deliver.Destination, image registry.Descriptor)
+	// Outcome is told what was done, at the end, also when one of several destinations failed; nil means nobody is.
 	Outcome func(outcome.Result) error
 }
 
@@ -149,33 +136,33 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{
-		Deps: d, req: req, dst: dst, entries: entries, repo: d.Repository(dst, registry.ModePush),
-		index: deliver.NewDocument(body, index.MediaType),
-	}
-	r.result = outcome.New("push-index", dst, r.index.Descriptor)
-	out := tasks.Output{Digest: r.index.Descriptor.Digest, Size: r.index.Descriptor.Size}
-	outputs, err := keep(d, req, body, out)
+	doc := deliver.NewDocument(body, index.MediaType)
+	files := assemble.File{Path: req.IndexPath, Document: doc}
+	outputs, err := assemble.Keep(d.Store, d.OutputDir, []deliver.Document{doc}, files)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.deliver(ctx); err != nil {
-		return nil, err
-	}
-	if d.Outcome != nil {
-		if err := d.Outcome(r.result); err != nil {
-			return nil, err
+	result, err := deliver.Everywhere(ctx, deliver.Destinations(dst, req.Others(dst)), false, func(ctx context.Context, to deliver.Destination) (outcome.Result, error) {
+		r := &run{Deps: d, req: req, first: dst, to: to, dst: to.Name, entries: entries, repo: d.Repository(to.Name, to.Mode), index: doc}
+		r.result = outcome.New("push-index", to.Name, doc.Descriptor)
+		err := r.deliver(ctx)
+		if err == nil && r.result.Pushed && d.Record != nil {
+			d.Record(ctx, to, registry.Descriptor{MediaType: doc.Descriptor.MediaType, Digest: doc.Descriptor.Digest, Size: doc.Descriptor.Size})
 		}
+		return r.result, err
+	})
+	if err := deliver.Tell(d.Outcome, result, err); err != nil {
+		return nil, err
 	}
 	return &Response{
 		ResponseHeader: tasks.ResponseHeader{Inputs: inputs, Outputs: outputs},
 		Registry:       req.Registry,
 		Repository:     req.Repository,
-		Digest:         out.Digest,
+		Digest:         doc.Descriptor.Digest,
 		MediaType:      index.MediaType,
-		Size:           out.Size,
+		Size:           doc.Descriptor.Size,
 		Tags:           req.tags(),
-		IndexPath:      outputPath(d.OutputDir, req.IndexPath),
+		IndexPath:      assemble.OutputPath(d.OutputDir, req.IndexPath),
 		Manifests:      index.Manifests,
 	}, nil
 }
@@ -206,26 +193,3 @@ func readImages(req *Request, dst registry.Name) (entries []tasks.Descriptor, fo
 }
 
 func mismatch(what, hint string) error { return diag.New(diag.IndexMismatch, what, hint) }
-
-func keep(d Deps, req *Request, body []byte, out tasks.Output) ([]tasks.Output, error) {
-	if _, err := d.Store.PutBytes(body); err != nil {
-		return nil, err
-	}
-	outputs := []tasks.Output{out}
-	if req.IndexPath != "" {
-		path := outputPath(d.OutputDir, req.IndexPath)
-		if _, err := atomicfile.WriteIfDifferent(path, body); err != nil {
-			return nil, diag.Wrap(diag.ResponseUnwritable, err, req.IndexPath+" cannot be written", "check the folder's rights and the free space")
-		}
-		out.Path = path
-		outputs = append(outputs, out)
-	}
-	return outputs, nil
-}
-
-func outputPath(dir, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
-}

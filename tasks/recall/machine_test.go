@@ -24,6 +24,7 @@ import (
 	"github.com/gantry-build/gantry/tasks/push"
 	"github.com/gantry-build/gantry/tasks/recall"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
+	"github.com/gantry-build/gantry/tasks/resolvelayers"
 	"github.com/gantry-build/gantry/tasks/runner"
 	"github.com/gantry-build/gantry/tasks/scan"
 	"github.com/gantry-build/gantry/tasks/selectbase"
@@ -38,6 +39,9 @@ type project struct {
 	cacheTag, rid, user    string
 	trust                  *bool
 	pullPolicy, baseFormat string
+	// items are ContainerLayer items, and beside the files beside the app that they name.
+	items  []resolvelayers.Item
+	beside map[string]string
 }
 
 // newProject is an app of a package and a file of its own.
@@ -55,6 +59,8 @@ type machine struct {
 	store  *cas.Store
 	builds int
 	log    bytes.Buffer // of the last publish
+	// makeLayers is the setting trust.layer-keys = false
+	makeLayers bool
 }
 
 func newMachine(t *testing.T) *machine {
@@ -76,6 +82,9 @@ func (m *machine) publish(p *project) (cas.Digest, error) {
 		Registry: host, Repository: p.repository, Tags: p.tags, CacheFrom: p.cacheFrom, CacheTag: p.cacheTag, RuntimeIdentifier: p.rid,
 	})
 	const question = "recall.request.json"
+	if err := m.resolveLayers(build, p, question); err != nil {
+		return "", err
+	}
 	items := []scan.Item{{Path: "lib.dll", Origin: tasks.OriginPackage, OriginName: "lib", OriginVersion: "1.0"}}
 	var last runner.Response
 	for _, step := range []struct {
@@ -90,6 +99,7 @@ func (m *machine) publish(p *project) (cas.Digest, error) {
 		{"scan", &scan.Request{FolderPath: "app", Items: items}},
 		{"create-layers", &createlayers.Request{
 			SelectBasePath: "select-base.json", FileListPath: "scan.json", WorkingDirectory: "/app/", RecallRequestPath: question, TrustLayerKeys: p.trust,
+			ExtraLayersPath: map[bool]string{true: "resolve-layers.json"}[len(p.items) > 0],
 		}},
 		{"compute-config", &computeconfig.Request{
 			SelectBasePath: "select-base.json", AppCommand: []string{"dotnet", "/app/shop.dll"}, User: p.user, WorkingDirectory: "/app/",
@@ -109,12 +119,25 @@ func (m *machine) publish(p *project) (cas.Digest, error) {
 	return last.(*push.Response).Digest, nil
 }
 
+// resolveLayers finds the layers of items, if there are any.
+func (m *machine) resolveLayers(build string, p *project, question string) error {
+	m.Helper()
+	if len(p.items) == 0 {
+		return nil
+	}
+	_, err := m.call(build, "resolve-layers", &resolvelayers.Request{
+		Items: p.items, ProjectFolderPath: ".", RuntimeIdentifier: p.rid, BaseRegistry: p.proxy.Host(), OutputRegistry: p.proxy.Host(), PullPolicy: p.pullPolicy,
+		TrustLayerKeys: p.trust, RecallRequestPath: question,
+	})
+	return err
+}
+
 // call runs a stage as a process of a build.
 func (m *machine) call(build, stage string, req runner.Request) (runner.Response, error) {
 	m.Helper()
 	env := &runner.Env{
 		Dir: m.dir, Stdin: &bytes.Buffer{}, Stdout: io.Discard, Store: m.store, Registry: registry.New(registry.Options{}), BuildID: build,
-		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Progress: progress.Discard{}, Warn: func(diag.Code, string) {},
+		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Progress: progress.Discard{}, Warn: func(diag.Code, string) {}, MakeLayers: m.makeLayers,
 	}
 	m.request(stage, req)
 	s, err := runner.Find(runner.Stages(), stage)
@@ -166,6 +189,11 @@ func (m *machine) write(p *project) {
 	}
 	for name, text := range p.files {
 		if err := os.WriteFile(filepath.Join(app, name), []byte(text), 0o600); err != nil {
+			m.Fatal(err)
+		}
+	}
+	for name, text := range p.beside {
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
 			m.Fatal(err)
 		}
 	}

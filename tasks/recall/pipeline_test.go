@@ -116,6 +116,15 @@ func TestPipeline_settings(t *testing.T) {
 		})
 	}
 
+	untrusting := newMachine(t)
+	untrusting.makeLayers = true
+	if got, _ := untrusting.mustPublish(p); got != want || !slices.Equal(untrusting.made(), []string{"app", "packages"}) {
+		t.Errorf("keys are not trusted by the setting: made %v, %s", untrusting.made(), got)
+	}
+	if text := untrusting.log.String(); strings.Contains(text, "base is known from") || strings.Contains(text, "configuration is that of") {
+		t.Errorf("the earlier image is believed:\n%s", text)
+	}
+
 	// The base moves: the layers stay, all else is read and computed anew.
 	testenv.PushTinyBase(t, reg, "base", "1", basemaker.TinyOptions{Seed: "moved"})
 	m := newMachine(t)

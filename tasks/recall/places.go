@@ -64,7 +64,10 @@ func fill(resp *tasks.Recalled, p place, m *registry.Manifest, parsed *image.Man
 		}
 	}
 	for _, l := range own.Layers {
-		_, name, _ := strings.Cut(l.CreatedBy, ": ") // as create-layers writes it
+		_, name, found := strings.Cut(l.CreatedBy, ": ") // as create-layers writes it
+		if !found {
+			name = l.CreatedBy // the Description of an item
+		}
 		resp.Layers = append(resp.Layers, tasks.Layer{Name: name, Descriptor: l.Descriptor, DiffID: l.DiffID, Key: l.Key, CreatedBy: l.CreatedBy})
 	}
 }

@@ -1,11 +1,7 @@
 // Package resolvebase is the stage resolve-base: which digest a base image's reference has now.
 //
-// A tag is always asked for, with one request when it has not moved: whether a base moved can be known from nowhere else. The store
-// remembers what a reference answered last, and only decides how to ask: with HEAD, which needs no more when the answer is what the
-// store has, else with GET. A digest that the content store has needs no request. The manifest or index goes into the store, where
-// select-base finds it; no other content is fetched.
-//
-// With pullPolicy "missing" what the store remembers of a tag is the answer, and with "never" nothing is asked at all.
+// The manifest or index goes into the store, where select-base finds it; no other content is fetched. When the registry is asked, and
+// how, is what pull.Reference says.
 package resolvebase
 
 import (
@@ -55,10 +51,7 @@ type Response struct {
 }
 
 // Source is the base's repository.
-type Source interface {
-	pull.Manifests
-	HeadManifest(ctx context.Context, tagOrDigest string) (registry.Descriptor, error)
-}
+type Source = pull.Tags
 
 // Deps are what the stage needs. Source returns the base's repository.
 type Deps struct {
@@ -82,7 +75,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 	if policy != pull.Never {
 		from = d.Source(ref.Name, registry.PullMode(ref.Registry, req.OutputRegistry))
 	}
-	m, err := manifest(ctx, d, ref, from, policy)
+	m, err := pull.Reference(ctx, d.Store, from, ref, policy, d.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -100,51 +93,6 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 		MediaType:      m.MediaType,
 		Size:           size,
 	}, nil
-}
-
-func manifest(ctx context.Context, d Deps, ref registry.Reference, from Source, policy pull.Policy) (*registry.Manifest, error) {
-	if ref.Digest != "" {
-		return pull.Manifest(ctx, d.Store, from, ref.Digest, d.Log)
-	}
-	name := ref.String()
-	if last := pull.Remembered(d.Store, name, d.Log); last != nil {
-		if policy != pull.Always {
-			d.Log.Info("the base's tag is not asked for: GantryPullPolicy="+string(policy)+"; this was its last answer", "ref", name, "digest", last.Digest)
-			return last, nil
-		}
-		unmoved, err := d.unmoved(ctx, from, ref.Tag, last)
-		if unmoved || err != nil {
-			return last, err
-		}
-	}
-	m, err := from.Manifest(ctx, ref.Tag)
-	if err != nil {
-		return nil, err
-	}
-	if err := pull.Keep(d.Store, m); err != nil {
-		return nil, err
-	}
-	pull.Remember(d.Store, name, m, d.Log)
-	return m, nil
-}
-
-// unmoved asks whether a tag still names what it named last. Where HEAD gives no such answer, GET decides; only an outage is an error,
-// as GET would meet it too.
-func (d Deps) unmoved(ctx context.Context, from Source, tag string, last *registry.Manifest) (bool, error) {
-	now, err := from.HeadManifest(ctx, tag)
-	var coded *diag.Error
-	if err != nil {
-		if ctx.Err() != nil || errors.As(err, &coded) && coded.Retryable {
-			return false, err
-		}
-		d.Log.Debug("the base's tag is asked for with GET", "reason", err.Error())
-		return false, nil
-	}
-	if now.Digest != last.Digest || now.MediaType != last.MediaType {
-		d.Log.Debug("the base's tag has moved", "tag", tag, "from", last.Digest, "to", now.Digest)
-		return false, nil
-	}
-	return true, nil
 }
 
 // check refuses at once what select-base would refuse.

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -59,17 +60,17 @@ func traceError(err error) error {
 	return diag.Wrap(diag.ResponseUnwritable, err, "the trace of the publish cannot be written", "check the folder's rights and the free space")
 }
 
-// NotCurrent is the status of ExecIfCurrent when a stage before the push has work.
+// NotCurrent is the status of ExecIfCurrent when a stage before the last has work.
 const NotCurrent = ExitStatus(diag.ExitNotFound)
 
-// ExecIfCurrent is Exec for push in a folder where the stages before it have their documents under the usual names, STAGE.request.json,
-// STAGE.json and stamp/STAGE. It makes sure that what push reads is current: it asks for the base if the folder has a request for that,
-// scans, and compares the stamps of the others. Where nothing has work one process so answers for all of them; else it pushes
-// nothing and returns NotCurrent, and the trace tells how far it came: the first stage that has no line there has work. Called
+// ExecIfCurrent is Exec for push or save in a folder where the stages before it have their documents under the usual names,
+// STAGE.request.json, STAGE.json and stamp/STAGE. It makes sure that what the stage reads is current: it asks for the base if the folder
+// has a request for that, scans, and compares the stamps of the others. Where nothing has work one process so answers for all of them;
+// else the image goes nowhere and it returns NotCurrent, and the trace tells how far it came: the first stage that has no line there has work. Called
 // again it goes on from there.
 func (s Stage) ExecIfCurrent(ctx context.Context, env *Env, files Files, trace Trace) error {
-	if s.Name != "push" || trace == "" {
-		return diag.New(diag.BadUsage, "only push can depend on whether the stages before it are current, and it needs a trace", "leave --if-current out")
+	if s.Name != "push" && s.Name != "save" || trace == "" {
+		return diag.New(diag.BadUsage, "only push and save can depend on whether the stages before it are current, and it needs a trace", "leave --if-current out")
 	}
 	c := current{env: env.quiet(), dir: filepath.Dir(files.Request), trace: trace}
 	if err := env.owns(absolute(env.Dir, c.dir)); err != nil {
@@ -92,7 +93,7 @@ func (s Stage) ExecIfCurrent(ctx context.Context, env *Env, files Files, trace T
 func (env *Env) quiet() *Env {
 	return &Env{
 		Dir: env.Dir, Store: env.Store, Registry: env.Registry, Log: slog.New(codedOnly{env.Log.Handler()}), Progress: env.Progress,
-		BuildID: env.BuildID, Tool: env.Tool, Warn: env.Warn,
+		BuildID: env.BuildID, Tool: env.Tool, MakeLayers: env.MakeLayers, Warn: env.Warn,
 	}
 }
 
@@ -105,13 +106,10 @@ type current struct {
 
 // ask runs those stages that ask the world, side by side. The base's error counts first: without a base no file matters.
 func (c *current) ask(ctx context.Context) error {
-	scanned := make(chan error, 1)
+	scanned, layers := make(chan error, 1), make(chan error, 1)
 	go func() { scanned <- c.exec(ctx, "scan", false) }()
-	err := c.exec(ctx, "resolve-base", true)
-	if scanErr := <-scanned; err == nil {
-		err = scanErr
-	}
-	return err
+	go func() { layers <- c.exec(ctx, "resolve-layers", true) }()
+	return cmp.Or(c.exec(ctx, "resolve-base", true), <-scanned, <-layers)
 }
 
 // exec runs a stage unless the trace has it; one that is optional, only if there is a request.

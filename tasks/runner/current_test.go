@@ -10,6 +10,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/tasks/push"
+	"github.com/gantry-build/gantry/tasks/save"
 )
 
 // pushOf is a push that counts.
@@ -114,6 +115,27 @@ func TestExecIfCurrent_errors(t *testing.T) {
 	}
 	if pushed != 0 {
 		t.Errorf("pushed %d times", pushed)
+	}
+}
+
+// TestExecIfCurrent_save: the stage for other destinations does as push does.
+func TestExecIfCurrent_save(t *testing.T) {
+	env, _ := currentEnv(t)
+	put(t, env, "save.request.json", `{"schemaVersion": 1, "stage": "save", "repository": "shop", "tags": ["1"], "destination": "archive",
+		"archivePath": "out.d/", "selectBasePath": "select-base.json", "computeConfigPath": "compute-config.json", "createLayersPath": "create-layers.json"}`)
+	s, err := Find(Stages(), "save")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ExecIfCurrent(t.Context(), env, Files{Request: "save.request.json", Response: "save.json"}, "steps"); err != NotCurrent {
+		t.Errorf("select-base has work: %v", err)
+	}
+	req, _, err := s.load(env, "save.request.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := req.(*save.Request).ArchivePath, filepath.Join(env.Dir, "out.d")+string(filepath.Separator); got != want {
+		t.Errorf("a folder for archives: got %s, want %s", got, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -14,7 +15,11 @@ func resolvePaths(req Request, dir string, except []string) {
 		if name == "extendsPath" || slices.Contains(except, name) {
 			return value
 		}
-		return absolute(dir, filepath.FromSlash(value))
+		path := absolute(dir, filepath.FromSlash(value))
+		if name == "archivePath" && os.IsPathSeparator(value[len(value)-1]) { // which says that it is a folder
+			path += string(filepath.Separator)
+		}
+		return path
 	})
 }
 

@@ -4,7 +4,10 @@ import (
 	"context"
 	"path/filepath"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/gantry-build/gantry/internal/cas"
+	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/outcome"
 	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -22,13 +25,7 @@ func pushImage() Stage {
 		RunsWhen:     "every publish, with one question when nothing is left to do",
 		OutputFields: []string{"manifestPath", "configPath"},
 	}, func(ctx context.Context, env *Env, dir string, req *push.Request) (*push.Response, error) {
-		deps := pushDeps(env, dir, req)
-		pushed := noting(&deps.Outcome)
-		resp, err := push.Run(ctx, deps, req)
-		if err == nil && *pushed {
-			env.recordSource(ctx, &req.PushSettings, resp.Registry, resp.Repository, registry.Descriptor{MediaType: resp.MediaType, Digest: resp.Digest, Size: resp.Size})
-		}
-		return resp, err
+		return push.Run(ctx, pushDeps(env, dir, req), req)
 	})
 }
 
@@ -41,6 +38,7 @@ func pushDeps(env *Env, dir string, req *push.Request) push.Deps {
 		KeyWriter:      env.keyWriter(registry.NewName(req.Registry, req.Repository)),
 		BuildID:        env.BuildID,
 		Confirm:        func() error { return env.confirm(filepath.Dir(req.CreateLayersPath)) },
+		Record:         env.recordSource(&req.PushSettings),
 		Outcome:        env.Outcome,
 	}
 	if env.PushDeps != nil {
@@ -58,30 +56,41 @@ func pushIndex() Stage {
 		RunsWhen:     "every publish for several runtime identifiers, with one question when nothing is left to do",
 		OutputFields: []string{"indexPath"},
 	}, func(ctx context.Context, env *Env, dir string, req *pushindex.Request) (*pushindex.Response, error) {
-		deps := pushindex.Deps{
+		together := new(singleflight.Group)
+		return pushindex.Run(ctx, pushindex.Deps{
 			Repository: func(n registry.Name, m registry.Mode) pushindex.Repository { return env.Registry.Repository(n, m) },
 			Store:      env.Store, Log: env.Log, Progress: env.Progress, OutputDir: dir,
 			Confirm: func() error { return env.confirm(dir) },
-			PushPlatform: func(ctx context.Context, path string, held []cas.Digest) (outcome.Result, error) {
-				return pushPlatform(ctx, env, path, held)
+			PushPlatform: func(ctx context.Context, path string, to deliver.Destination, held []cas.Digest) (outcome.Result, error) {
+				p := platform{env: env, path: path, to: to, held: held}
+				if len(req.AlsoPushTo) > 0 {
+					p.together = together
+				}
+				return p.push(ctx)
 			},
-			TagPlatform: func(ctx context.Context, path string) (outcome.Result, error) { return tagPlatform(ctx, env, path) },
-			KeyWriter:   env.keyWriter(registry.NewName(req.Registry, req.Repository)),
-			Outcome:     env.Outcome,
-		}
-		pushed := noting(&deps.Outcome)
-		resp, err := pushindex.Run(ctx, deps, req)
-		if err == nil && *pushed {
-			env.recordSource(ctx, &req.PushSettings, resp.Registry, resp.Repository, registry.Descriptor{MediaType: resp.MediaType, Digest: resp.Digest, Size: resp.Size})
-		}
-		return resp, err
+			TagPlatform: func(ctx context.Context, path string, to deliver.Destination) (outcome.Result, error) {
+				return platform{env: env, path: path, to: to}.tag(ctx)
+			},
+			KeyWriter: env.keyWriter(registry.NewName(req.Registry, req.Repository)),
+			Record:    env.recordSource(&req.PushSettings),
+			Outcome:   env.Outcome,
+		}, req)
 	})
 }
 
-// pushPlatform runs a push request for its image alone: by digest, without tags, key and files, which are the index's or were written
-// when the request was run first. One that was not deferred has been pushed as its settings say, so that it is only asked for.
-func pushPlatform(ctx context.Context, env *Env, path string, held []cas.Digest) (did outcome.Result, err error) {
-	req, err := loadPush(env, path)
+// platform is one image of an index on its way to one destination.
+type platform struct {
+	env      *Env
+	path     string // of its push request
+	to       deliver.Destination
+	held     []cas.Digest        // manifests and indexes that the destination has
+	together *singleflight.Group // as in push.Deps
+}
+
+// push runs the request for its image alone: by digest, without tags, key and files, which are the index's or were written when the
+// request was run first. One that was not deferred has been pushed as its settings say, so that it is only asked for.
+func (p platform) push(ctx context.Context) (did outcome.Result, err error) {
+	req, err := loadPush(p.env, p.path)
 	if err != nil {
 		return did, err
 	}
@@ -90,18 +99,18 @@ func pushPlatform(ctx context.Context, env *Env, path string, held []cas.Digest)
 		settings = tasks.PushSettings{SkipPushIfPresent: req.SkipPushIfPresent, ForcePush: req.ForcePush, Verify: req.Verify}
 	}
 	req.PushSettings, req.Tags, req.TagSuffix = settings, nil, ""
-	return runDeferred(ctx, env, req, held)
+	return p.run(ctx, req)
 }
 
-// tagPlatform writes the tags of a deferred push request, whose image is in the destination. It does nothing, and returns no digest,
-// for one that has none or that was not deferred.
-func tagPlatform(ctx context.Context, env *Env, path string) (did outcome.Result, err error) {
-	req, err := loadPush(env, path)
+// tag writes the tags of a deferred push request, whose image is in the destination. It does nothing, and returns no digest, for one that
+// has none or that was not deferred.
+func (p platform) tag(ctx context.Context) (did outcome.Result, err error) {
+	req, err := loadPush(p.env, p.path)
 	if err != nil || !req.Defer || len(req.Tags) == 0 {
 		return did, err
 	}
 	req.PushSettings = tasks.PushSettings{Verify: req.Verify}
-	return runDeferred(ctx, env, req, nil)
+	return p.run(ctx, req)
 }
 
 func loadPush(env *Env, path string) (*push.Request, error) {
@@ -112,15 +121,14 @@ func loadPush(env *Env, path string) (*push.Request, error) {
 	return loaded.(*push.Request), nil
 }
 
-// runDeferred runs a push request that was deferred, without its files, and returns what it did. held are manifests and indexes that
-// the destination has.
-func runDeferred(ctx context.Context, env *Env, req *push.Request, held []cas.Digest) (did outcome.Result, err error) {
+// run runs a push request that was deferred, without its files, and returns what it did.
+func (p platform) run(ctx context.Context, req *push.Request) (did outcome.Result, err error) {
 	req.Defer, req.ManifestPath, req.ConfigPath = false, "", ""
 	if err := validate(req); err != nil {
 		return did, err
 	}
-	deps := pushDeps(env, "", req)
-	deps.Held = held
+	deps := pushDeps(p.env, "", req)
+	deps.To, deps.Held, deps.Together = &p.to, p.held, p.together
 	deps.Outcome = func(r outcome.Result) error {
 		did = r
 		return nil

@@ -20,7 +20,7 @@ import (
 var stamped = map[string][]string{
 	"select-base":    {"resolveBasePath"},
 	"compute-config": {"selectBasePath"},
-	"create-layers":  {"selectBasePath", "fileListPath"},
+	"create-layers":  {"selectBasePath", "fileListPath", "extraLayersPath"},
 }
 
 // stampedOrder are the same stages in the order in which one reads what the other wrote.
@@ -32,6 +32,9 @@ const (
 	beforeSuffix = ".before"
 	noStamp      = "none\n"
 )
+
+// untrusted stands in the stamps of what was made with Env.MakeLayers: what an earlier run took on trust is made.
+const untrusted = `{"settings": {"trust.layer-keys": false}}` + "\n"
 
 // ExecUnlessCurrent is Exec for a stage with a stamp: it does nothing when the stage would read what it read last and the response is
 // there. ran says which.
@@ -116,6 +119,9 @@ func (s Stage) reads(env *Env, request string) ([]byte, error) {
 		})
 	}
 	text := []byte(env.Tool + "\n")
+	if env.MakeLayers {
+		text = append(text, untrusted...)
+	}
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		if err != nil {

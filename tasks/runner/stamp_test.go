@@ -103,6 +103,18 @@ func TestStamp_changes(t *testing.T) {
 	}
 }
 
+// TestStamp_trust: what was taken from an earlier image is made when such images are no longer trusted.
+func TestStamp_trust(t *testing.T) {
+	env := stampEnv(t)
+	stage := stampStage(func() error { return nil })
+	for i, call := range []struct{ makeLayers, ran bool }{{false, true}, {false, false}, {true, true}, {true, false}, {false, true}} {
+		env.MakeLayers = call.makeLayers
+		if ran, err := stage.ExecUnlessCurrent(t.Context(), env, stampFiles, "stamp/s"); err != nil || ran != call.ran {
+			t.Errorf("call %d: ran %t, want %t; %v", i, ran, call.ran, err)
+		}
+	}
+}
+
 // A stamp must never be equal to what is read while the response is that of something else.
 func TestStamp_interrupted(t *testing.T) {
 	env := stampEnv(t)

@@ -6,11 +6,13 @@ import (
 	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/records"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/tasks"
 	"github.com/gantry-build/gantry/tasks/check"
 	"github.com/gantry-build/gantry/tasks/computeconfig"
 	"github.com/gantry-build/gantry/tasks/createlayers"
 	"github.com/gantry-build/gantry/tasks/downloadlayers"
 	"github.com/gantry-build/gantry/tasks/resolvebase"
+	"github.com/gantry-build/gantry/tasks/resolvelayers"
 	"github.com/gantry-build/gantry/tasks/scan"
 	"github.com/gantry-build/gantry/tasks/selectbase"
 )
@@ -23,11 +25,13 @@ func Stages() []Stage {
 		recallImage(),
 		selectBase(),
 		scanFolder(),
+		resolveLayers(),
 		createLayers(),
 		computeConfig(),
 		downloadLayers(),
 		pushImage(),
 		pushIndex(),
+		saveImage(),
 	}
 }
 
@@ -61,11 +65,19 @@ func checkKey() Stage {
 		RunsWhen:     "a cache key is set, before the compile",
 		OutputFields: []string{"manifestPath", "configPath", "indexPath"},
 	}, func(ctx context.Context, env *Env, dir string, req *check.Request) (*check.Response, error) {
-		return check.Run(ctx, check.Deps{
+		layers, read, err := env.namedLayers(req.ResolveLayersRequestPath, dir)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := check.Run(ctx, check.Deps{
 			Repository: func(n registry.Name, m registry.Mode) check.Repository { return env.Registry.Repository(n, m) },
 			Keys:       func(image, keys registry.Name) check.Keys { return env.keys(image, keys) },
-			Store:      env.Store, Log: env.Log, OutputDir: dir, Outcome: env.Outcome,
+			Store:      env.Store, Log: env.Log, Progress: env.Progress, OutputDir: dir, Outcome: env.Outcome, Layers: layers,
 		}, req)
+		if err == nil {
+			resp.Inputs = append(resp.Inputs, read...)
+		}
+		return resp, err
 	})
 }
 
@@ -95,7 +107,7 @@ func selectBase() Stage {
 			return nil, err
 		}
 		source := func(n registry.Name, m registry.Mode) selectbase.Fetcher { return env.Registry.Repository(n, m) }
-		return selectbase.Run(ctx, selectbase.Deps{Source: source, Store: env.Store, Log: env.Log, Recall: recalled.ask()}, req)
+		return selectbase.Run(ctx, selectbase.Deps{Source: source, Store: env.Store, Log: env.Log, Recall: recalled.trusted()}, req)
 	})
 }
 
@@ -112,6 +124,20 @@ func scanFolder() Stage {
 	})
 }
 
+func resolveLayers() Stage {
+	return typed(Stage{
+		Name:         "resolve-layers",
+		Summary:      "finds the layers that ContainerLayer items name: digests, files, tarballs, images",
+		Reads:        "the items; the registries that they name, the files and tarballs",
+		Writes:       "digest, diff ID, size and source of each layer; the list of files of those that are still to be made",
+		RunsWhen:     "every publish of a project that has such items; what the content store remembers is not asked again",
+		OutputFields: []string{"recordPath"},
+	}, func(ctx context.Context, env *Env, dir string, req *resolvelayers.Request) (*tasks.ExtraLayers, error) {
+		env.trust(&req.TrustLayerKeys)
+		return env.runResolveLayers(ctx, dir, req, false)
+	})
+}
+
 func createLayers() Stage { return layersStage(false) }
 
 // layersStage is create-layers; with blobsNeeded no layer is left to a registry that has it.
@@ -119,10 +145,11 @@ func layersStage(blobsNeeded bool) Stage {
 	return typed(Stage{
 		Name:     "create-layers",
 		Summary:  "makes the layers with the application's files",
-		Reads:    "select-base's response, scan's response, the files of the publish folder",
+		Reads:    "select-base's response, scan's response, the files of the publish folder; resolve-layers' response with its files and tarballs",
 		Writes:   "digest, diff ID and size of each layer; the layers go to the content store",
 		RunsWhen: "the file list or a setting of the layers differs",
 	}, func(ctx context.Context, env *Env, _ string, req *createlayers.Request) (*createlayers.Response, error) {
+		env.trust(&req.TrustLayerKeys)
 		recalled, err := env.recaller(req.RecallRequestPath)
 		if err != nil {
 			return nil, err
@@ -147,7 +174,7 @@ func computeConfig() Stage {
 			return nil, err
 		}
 		source := func(n registry.Name, m registry.Mode) pull.Blobs { return env.Registry.Repository(n, m) }
-		deps := computeconfig.Deps{Source: source, Store: env.Store, Log: env.Log, Warn: env.Warn, Recall: recalled.ask()}
+		deps := computeconfig.Deps{Source: source, Store: env.Store, Log: env.Log, Warn: env.Warn, Recall: recalled.trusted()}
 		return computeconfig.Run(ctx, deps, req)
 	})
 }

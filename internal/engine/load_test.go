@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gantry-build/gantry/internal/content"
+	"github.com/gantry-build/gantry/internal/deliver"
+	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/image"
+)
+
+// TestLoad_index: an engine that holds no index is not sent one.
+func TestLoad_index(t *testing.T) {
+	sent := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/info":
+			_, _ = io.WriteString(w, `{"OSType":"linux","Architecture":"x86_64","DriverStatus":[["Backing Filesystem","extfs"]]}`)
+		case strings.HasSuffix(r.URL.Path, "/json"):
+			http.NotFound(w, r)
+		default:
+			sent = true
+		}
+	}))
+	defer server.Close()
+	x := image.Index{MediaType: image.OCIIndex, Manifests: []image.Descriptor{}}
+	body, err := x.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := &content.Image{Top: deliver.NewDocument(body, x.MediaType)}
+	for _, kind := range []Kind{Docker, Podman} {
+		e := &Engine{kind, slog.New(slog.DiscardHandler), newAPI(server.URL)}
+		_, err := e.Load(t.Context(), img, []content.Name{e.NameOf("", "shop", "1")})
+		if diag.CodeOf(err) != diag.FormatCannotHold || sent {
+			t.Errorf("%s: %v, sent: %v", kind, err, sent)
+		}
+	}
+}
+
+// TestLoad_fails: what an engine says of a load that it began is the error, though it answered 200 before.
+func TestLoad_fails(t *testing.T) {
+	answers := []string{`{"stream":"x"}{"errorDetail":{"message":"no space left"},"error":"no space left"}`, `{"stream":"x"}nothing`}
+	for _, answer := range answers {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, answer)
+		}))
+		err := newAPI(server.URL).load(t.Context(), func(w io.Writer) error {
+			_, err := io.WriteString(w, "an archive")
+			return err
+		})
+		if err == nil || strings.Contains(answer, "space") && !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: %v", answer, err)
+		}
+		server.Close()
+	}
+}

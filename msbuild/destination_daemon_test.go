@@ -1,0 +1,110 @@
+package msbuild
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gantry-build/gantry/internal/explain"
+	"github.com/gantry-build/gantry/internal/testenv"
+)
+
+// onlyDotnet is a PATH with neither docker nor podman.
+func onlyDotnet(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, tool := range []string{"dotnet", "sh", "cmp", "cp", "mv", "chmod"} {
+		path, err := testenv.Look(tool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// withPodman puts a podman of this test's own on the PATH of dotnet, and nothing that is called docker.
+func (s *site) withPodman() *testenv.Podman {
+	s.t.Helper()
+	p := testenv.NewPodman(s.t)
+	dir := onlyDotnet(s.t)
+	cmd := p.Command()
+	script := "#!" + filepath.Join(dir, "sh") + "\nPATH='" + os.Getenv("PATH") + "' exec '" + strings.Join(append([]string{cmd.Path}, cmd.Args[1:]...), "' '") + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "podman"), []byte(script), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	s.env = append(s.env, "PATH="+dir)
+	return p
+}
+
+// TestLocalDaemon_none has no daemon: the SDK's code comes, alone.
+func TestLocalDaemon_none(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "console")
+	s.env = append(s.env, "PATH="+onlyDotnet(t))
+	wantError(t, s.dotnet(s.saved("-p:LocalRegistry=Docker")...), "CONTAINER1012")
+	wantError(t, s.dotnet(s.saved("-p:LocalRegistry=lxc")...), "CONTAINER2002", "lxc")
+}
+
+// TestLocalDaemon_podman loads the image once, and again when podman lost it.
+func TestLocalDaemon_podman(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "console")
+	p := s.withPodman()
+	calls := s.tool()
+	s.showOutputs("console.csproj")
+	const image = "localhost/app:latest"
+	id := func() string {
+		return strings.TrimSpace(output(t, p.Command("image", "inspect", "--format", "{{.Id}} {{.Digest}}", image)))
+	}
+	for _, step := range []struct {
+		name, more, calls, says string
+		before                  func()
+	}{
+		{name: "first", calls: cold, says: "Pushed image 'app:latest' to local registry via 'podman' ("},
+		{name: "unchanged, with a key", more: "-p:ContainerCacheKey=k", calls: "resolve-base save", says: "Image already present in local registry via 'podman' ("},
+		{name: "lost", calls: "save", says: "Pushed image 'app:latest' to local registry via 'podman' (", before: func() { output(t, p.Command("rmi", image)) }},
+		{name: "another name of it", calls: "save", says: "named without loading: " + image, before: func() {
+			output(t, p.Command("tag", image, "localhost/kept:1"))
+			output(t, p.Command("untag", image))
+		}},
+	} {
+		if step.before != nil {
+			step.before()
+		}
+		r := s.save(strings.Fields(step.more)...)
+		called(t, calls, step.calls)
+		says(t, r, step.says, "in '' as app:latest")
+		digest, _, _ := strings.Cut(r.Output[strings.Index(r.Output, "made ")+len("made "):], " ")
+		if !strings.HasSuffix(id(), " "+digest) {
+			t.Errorf("%s: podman has %s, made was %s", step.name, id(), digest)
+		}
+	}
+	s.hasTags("app")
+	if report, text := s.explain(); stage(t, report, "save").State != explain.Skipped || len(report.Folders[0].Stages) != 6 {
+		t.Errorf("explained:\n%s", text)
+	}
+}
+
+// TestLocalDaemon_podmanPlatforms has an image for each runtime identifier under a name of its own, as with the SDK.
+func TestLocalDaemon_podmanPlatforms(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "rids")
+	p := s.withPodman()
+	args := append([]string{"publish", "--no-restore", "-p:LocalRegistry=Podman"}, s.saved()[2:]...)
+	s.must(args...)
+	for rid, architecture := range map[string]string{"linux-x64": "amd64", "linux-arm64": "arm64"} {
+		name := fmt.Sprintf("localhost/app:latest-%s", rid)
+		if got := strings.TrimSpace(output(t, p.Command("image", "inspect", "--format", "{{.Architecture}}", name))); got != architecture {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+	if got := strings.TrimSpace(output(t, p.Command("image", "inspect", "--format", "{{.Architecture}}", "localhost/app:latest"))); got != "amd64" {
+		t.Errorf("the image of this machine's platform: got %s", got)
+	}
+	says(t, s.must(args...), "Image already present in local registry via 'podman'")
+}
