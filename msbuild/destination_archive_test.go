@@ -177,7 +177,8 @@ func TestArchive(t *testing.T) {
 	was.untouched(t)
 }
 
-// TestArchive_folder has the file's name made of the repository's, as with the SDK, whose output property keeps what was written.
+// TestArchive_folder has the file's name made of the repository's, as with the SDK, whose output property keeps what was written. The folder may
+// be the publish folder.
 func TestArchive_folder(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "console")
@@ -190,6 +191,17 @@ func TestArchive_folder(t *testing.T) {
 		says(t, r, "in '"+tt.path+"' as team/app:latest", "to local archive at '"+filepath.Join(s.dir, tt.file)+"'")
 		if got := tarEntries(t, filepath.Join(s.dir, tt.file)); !slices.Contains(got, tt.has) || slices.Contains(got, tt.hasNot) {
 			t.Errorf("%s: got %q", tt.path, got)
+		}
+	}
+	// In the publish folder it is no part of the image, whose digest the archive outside has too.
+	in := filepath.Join("bin", "Release", "net10.0", "publish", "images;x", "img.tar.gz")
+	inside := []string{"-p:ContainerArchiveOutputPath=" + escapeMSBuild(in), "-p:GantryReport=report.json", "-p:GantryImageRefs=" + filepath.Join(filepath.Dir(filepath.Dir(in)), "refs.txt")}
+	s.save("-p:ContainerArchiveOutputPath=plain.tar", "-p:GantryReport=report.json")
+	plain := savedReport(t, filepath.Join(s.dir, "report.json")).Digest
+	for _, says := range []string{"Pushed image", "Image already present"} {
+		r := s.save(inside...)
+		if !strings.Contains(r.Output, says) || savedReport(t, filepath.Join(s.dir, "report.json")).Digest != plain {
+			t.Errorf("want %q of %s:\n%s", says, plain, r.Output)
 		}
 	}
 	r := s.dotnet(s.saved("-p:ContainerArchiveOutputPath=x.tar", "-p:GantryLayoutPath=layout")...)

@@ -17,17 +17,18 @@ func TestRuntimeIdentifiers_archive(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "rids")
 	calls := s.tool()
-	file := filepath.Join(s.dir, "out", "app.tar")
+	archivePath := "bin/Release/net10.0/linux-x64/publish/out/app.tar" // no part of the image whose folder it is in
+	file := filepath.Join(s.dir, filepath.FromSlash(archivePath))
 	// a format that the images of an archive cannot have, as with the SDK
 	args := append([]string{"publish", "--no-restore", "-p:ContainerImageFormat=Docker", "-p:GantryReport=report.json"}, s.saved()[2:]...)
-	archive := append(slices.Clone(args), "-p:ContainerArchiveOutputPath=out/app.tar")
+	archive := append(slices.Clone(args), "-p:ContainerArchiveOutputPath="+archivePath)
 	r := s.must(append(archive, "-getProperty:GeneratedImageIndex", "-getProperty:GeneratedArchiveOutputPath", "-getProperty:GeneratedContainerDigest",
 		"-getItem:GeneratedContainer", "-getItem:GeneratedContainerName")...)
 	out := outputs(t, r.Stdout)
 	if got := calls(); len(got) != 1+1+2*7 { // the base and the index once
 		t.Errorf("called %q", got)
 	}
-	if out.Properties["GeneratedArchiveOutputPath"] != "out/app.tar" || out.Properties["GeneratedContainerDigest"] != "" || len(out.Items["GeneratedContainerName"]) != 0 {
+	if out.Properties["GeneratedArchiveOutputPath"] != archivePath || out.Properties["GeneratedContainerDigest"] != "" || len(out.Items["GeneratedContainerName"]) != 0 {
 		t.Errorf("got %v, %v", out.Properties, out.Items["GeneratedContainerName"])
 	}
 	images := map[string]bool{} // each is there twice, as with the SDK

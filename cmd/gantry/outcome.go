@@ -28,16 +28,21 @@ type teller struct {
 
 // teller makes one of the flags. The report of an earlier run is removed at once, so that it is never taken for that of a run that failed.
 func (p *process) teller(c *cli.Context, log *slog.Logger) (teller, error) {
-	t := teller{log, c.String("report"), c.String("image-refs"), p.getenv("GITHUB_STEP_SUMMARY")}
-	if t.refs == "" {
-		t.refs = p.getenv("GANTRY_IMAGE_REFS") // from MSBuild, which keeps paths off its command lines
-	}
+	t := teller{log, c.String("report"), p.refsFile(c), p.getenv("GITHUB_STEP_SUMMARY")}
 	if t.report != "" {
 		if err := os.Remove(t.report); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return t, diag.Wrap(diag.BadUsage, err, "the report of an earlier run cannot be removed", "name another file")
 		}
 	}
 	return t, nil
+}
+
+// refsFile is the list of images.
+func (p *process) refsFile(c *cli.Context) string {
+	if file := c.String("image-refs"); file != "" {
+		return file
+	}
+	return p.getenv("GANTRY_IMAGE_REFS") // from MSBuild, which keeps paths off its command lines
 }
 
 // outcome tells of a push.

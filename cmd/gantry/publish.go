@@ -91,6 +91,7 @@ func (p *process) publish(c *cli.Context) error {
 		MakeLayers:        env.MakeLayers,
 		Pull:              c.String("pull"),
 		SourceDateEpoch:   epoch,
+		OwnOutputs:        []string{c.String("report"), p.refsFile(c)},
 		DryRun:            c.Bool("dry-run"),
 		NoSkip:            c.Bool("no-skip"),
 		ForcePush:         c.Bool("force-push"),

@@ -27,6 +27,13 @@ func Create(path string) (*os.File, error) {
 	return nil, fs.ErrExist
 }
 
+// TemporaryOf is the name of the file that a temporary file is to replace; ok says whether name is that of one.
+func TemporaryOf(name string) (of string, ok bool) {
+	of, hidden := strings.CutPrefix(strings.TrimSuffix(name, filepath.Ext(name)), ".")
+	_, err := strconv.ParseUint(strings.TrimPrefix(filepath.Ext(name), "."), 10, 32)
+	return of, hidden && err == nil
+}
+
 // forgotten is the age at which a temporary file is that of a run that was interrupted.
 const forgotten = 24 * time.Hour
 
@@ -37,9 +44,7 @@ func Sweep(dir string, ours func(name string) bool) {
 		return
 	}
 	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))
-		_, err := strconv.ParseUint(strings.TrimPrefix(filepath.Ext(e.Name()), "."), 10, 32)
-		if err != nil || !strings.HasPrefix(name, ".") || !ours(name[1:]) {
+		if of, ok := TemporaryOf(e.Name()); !ok || !ours(of) {
 			continue
 		}
 		if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() && time.Since(fi.ModTime()) > forgotten {

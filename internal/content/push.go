@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -54,6 +55,14 @@ func (p *Pusher) Push(ctx context.Context, stage string, tags []string) (outcome
 	if err != nil {
 		return p.did, err
 	}
+	if found.Present {
+		if found.Present, err = p.whole(ctx); err != nil {
+			return p.did, err
+		}
+		if !found.Present {
+			found.Reason = "the index is there, and not all of its images are"
+		}
+	}
 	p.did.Reason = found.Reason
 	if !found.Present {
 		p.did.Pushed = true
@@ -72,6 +81,25 @@ func (p *Pusher) Push(ctx context.Context, stage string, tags []string) (outcome
 	written, err := w.Tags(ctx, tags, found.Tags, !found.Present)
 	p.did.Tags = append(p.did.Tags, written...)
 	return p.did, err
+}
+
+// whole says whether the destination has all images of an index that is there: registries let them be deleted alone. Of an index whose
+// source lacks some, those that it has count.
+func (p *Pusher) whole(ctx context.Context) (bool, error) {
+	children, _, err := image.References(p.Top.Body, p.Top.Descriptor.MediaType)
+	if err != nil || len(children) == 0 {
+		return true, err
+	}
+	there := make([]bool, len(children))
+	if err := p.ask(ctx, children, there); err != nil || !slices.Contains(there, false) {
+		return true, err
+	}
+	if p.image, err = p.Image(ctx); err != nil {
+		return false, err
+	}
+	there = make([]bool, len(p.image.Children))
+	err = p.askChildren(ctx, there)
+	return !slices.Contains(there, false), err
 }
 
 // restore sends all that the image names.
@@ -119,20 +147,27 @@ func (p *Pusher) send(ctx context.Context, all bool) (err error) {
 }
 
 func (p *Pusher) askChildren(ctx context.Context, there []bool) error {
+	children := make([]image.Descriptor, len(p.image.Children))
+	for i, d := range p.image.Children {
+		children[i] = d.Descriptor
+	}
+	err := p.ask(ctx, children, there)
+	p.leftOut = p.leftOut || slices.Contains(there, true)
+	return err
+}
+
+// ask finds out which of some manifests the destination has.
+func (p *Pusher) ask(ctx context.Context, manifests []image.Descriptor, there []bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(p.Parallel, 1))
-	for i, d := range p.image.Children {
+	for i, d := range manifests {
 		group.Go(func() error {
-			found, err := p.oracle.Exists(ctx, string(d.Descriptor.Digest))
-			there[i] = err == nil && found.Digest == d.Descriptor.Digest && found.MediaType == d.Descriptor.MediaType
+			found, err := p.oracle.Exists(ctx, string(d.Digest))
+			there[i] = err == nil && found.Digest == d.Digest && found.MediaType == d.MediaType
 			return err
 		})
 	}
-	err := group.Wait()
-	for _, is := range there {
-		p.leftOut = p.leftOut || is
-	}
-	return err
+	return group.Wait()
 }
 
 func (p *Pusher) sendBlobs(ctx context.Context, needed map[cas.Digest]bool, all bool) error {

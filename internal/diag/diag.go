@@ -44,6 +44,15 @@ func New(code Code, what, hint string) *Error {
 	return &Error{Code: code, What: what, Hint: hint}
 }
 
+// Cause is the reason of a coded error without what it says itself, for who knows better what was read; an error without one is itself.
+func Cause(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
 // Wrap is New with the reason err.
 func Wrap(code Code, err error, what, hint string) *Error {
 	return &Error{Code: code, What: what, Hint: hint, Err: err}

@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/diag"
@@ -76,3 +77,18 @@ func (g *Graph) Expand(rid string) []string {
 	}
 	return out
 }
+
+// Knows says whether the graph has an identifier, in any case. The built-in one knows those that an image can have.
+func (g *Graph) Knows(rid string) bool {
+	if g.imports == nil {
+		return imageRID.MatchString(rid)
+	}
+	for known := range g.imports {
+		if strings.EqualFold(known, rid) {
+			return true
+		}
+	}
+	return false
+}
+
+var imageRID = regexp.MustCompile(`(?i)^(linux(-musl|-bionic)?|win[0-9]*)-(x64|x86|arm|armv[5-8]|arm64|ppc64le|s390x|riscv64|loongarch64)$`)

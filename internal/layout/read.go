@@ -124,7 +124,11 @@ func (r *Reader) index() (*image.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return image.ParseIndex(body, image.OCIIndex)
+	x, err := image.ParseIndex(body, image.OCIIndex)
+	if err != nil {
+		return nil, r.invalid(fmt.Errorf("%s is not valid: %w", indexFile, diag.Cause(err)))
+	}
+	return x, nil
 }
 
 // Choose picks an entry of the index of a layout or archive, which where names: by RefName or ImageName, by digest, by another form of the

@@ -27,6 +27,9 @@ import (
 
 const lockFile = ".gantry.lock"
 
+// Names are the files and folders that layouts have, relative to their folder.
+func Names() []string { return []string{blobsDir, indexFile, markFile, lockFile} }
+
 // Added says what Add did.
 type Added struct {
 	// Changed says that a blob was written or a name set: false is a layout that has it all.
@@ -220,7 +223,7 @@ func (w *writer) readIndex() (x index, err error) {
 		err = json.Unmarshal(x.members["manifests"], &x.manifests)
 	}
 	if err != nil {
-		return x, diag.Wrap(diag.InvalidArchive, err, fmt.Sprintf("%s of %s is not valid", indexFile, w.dir), "name another folder, or remove this one")
+		return x, diag.Wrap(diag.InvalidArchive, diag.Cause(err), fmt.Sprintf("%s of %s is not valid", indexFile, w.dir), "name another folder, or remove this one")
 	}
 	return x, nil
 }

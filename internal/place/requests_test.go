@@ -11,8 +11,8 @@ import (
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 )
 
-// TestCopy_requests: an index that is there costs one question about it at the source and one at the destination, however many images it
-// has; a tag that moves costs one more, and no image is read for it.
+// TestCopy_requests: an index that is there costs one question about it at the source and at the destination, and there one about each of
+// its images; a tag that moves costs one more and its write, and no image is read for it.
 func TestCopy_requests(t *testing.T) {
 	from, to := testenv.StartOlareg(t), testenv.StartRegistry(t)
 	base := testenv.PushTinyBase(t, from, "shop", "1", basemaker.TinyOptions{Layers: 2, Platforms: twoPlatforms})
@@ -29,12 +29,12 @@ func TestCopy_requests(t *testing.T) {
 		src, dst int
 		pushed   int // PUT of tags
 	}{
-		"again":        {dst.Host() + "/shop:1", nil, 1, 1, 0},
-		"same tag":     {dst.Host() + "/shop:1", []string{"1", "1"}, 1, 1, 0},
-		"another tag":  {dst.Host() + "/shop:1", []string{"2"}, 1, 3, 1},
-		"by digest":    {dst.Host() + "/shop@" + base.Digest, nil, 1, 1, 0},
-		"tag, digest":  {dst.Host() + "/shop:3@" + base.Digest, nil, 1, 3, 1},
-		"both present": {dst.Host() + "/shop:1@" + base.Digest, nil, 1, 1, 0},
+		"again":        {dst.Host() + "/shop:1", nil, 1, 3, 0},
+		"same tag":     {dst.Host() + "/shop:1", []string{"1", "1"}, 1, 3, 0},
+		"another tag":  {dst.Host() + "/shop:1", []string{"2"}, 1, 5, 1},
+		"by digest":    {dst.Host() + "/shop@" + base.Digest, nil, 1, 3, 0},
+		"tag, digest":  {dst.Host() + "/shop:3@" + base.Digest, nil, 1, 5, 1},
+		"both present": {dst.Host() + "/shop:1@" + base.Digest, nil, 1, 3, 0},
 	} {
 		src.Reset()
 		dst.Reset()
@@ -51,6 +51,31 @@ func TestCopy_requests(t *testing.T) {
 	}
 	if _, digest, _ := to.Manifest("shop", "3"); digest != base.Digest {
 		t.Errorf("the tag beside the digest names %q", digest)
+	}
+}
+
+// TestCopy_childLost: an index is not whole when an image of it was deleted; that one is sent again, and the next copy sends nothing.
+func TestCopy_childLost(t *testing.T) {
+	from, to := testenv.StartRegistry(t), testenv.StartOlareg(t)
+	base := testenv.PushTinyBase(t, from, "shop", "1", basemaker.TinyOptions{Layers: 1, Platforms: twoPlatforms})
+	c := newCopier(t)
+	c.copy(base.Reference, to.Host()+"/shop:1", Options{})
+	child := "http://" + to.Host() + "/v2/shop/manifests/" + base.Images[1].Manifest.Digest
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, child, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("the image of the index cannot be deleted: %v, %v", resp, err)
+	}
+	resp.Body.Close()
+	r := c.copy(base.Reference, to.Host()+"/shop:1", Options{})
+	if _, digest, _ := to.Manifest("shop", base.Images[1].Manifest.Digest); !r.Pushed.Pushed || digest != base.Images[1].Manifest.Digest {
+		t.Errorf("%s: the registry has %q", line(r), digest)
+	}
+	if r := c.copy(base.Reference, to.Host()+"/shop:1", Options{}); r.Pushed.Pushed {
+		t.Errorf("again: %s", line(r))
 	}
 }
 

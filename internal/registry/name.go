@@ -111,7 +111,10 @@ func (r Reference) String() string {
 // CONTAINER2009.
 func ParseReference(s string) (Reference, error) {
 	bad := func(why string) (Reference, error) {
-		return Reference{}, diag.New(diag.InvalidBaseReference, fmt.Sprintf("image reference %q %s", s, why),
+		if withoutPassword(s) != s {
+			why = "has an account before the registry, which a name cannot have"
+		}
+		return Reference{}, diag.New(diag.InvalidBaseReference, fmt.Sprintf("image reference %q %s", withoutPassword(s), why),
 			"write registry/repository:tag or registry/repository@sha256:…")
 	}
 	var ref Reference
@@ -161,7 +164,7 @@ func ParseRegistry(s string) error {
 		ok = err == nil
 	}
 	if !ok {
-		return diag.New(diag.InvalidRegistry, fmt.Sprintf("registry %q is not a host name", s),
+		return diag.New(diag.InvalidRegistry, fmt.Sprintf("registry %q is not a host name", withoutPassword(s)),
 			"write host or host:port, without a scheme and without a path")
 	}
 	return nil

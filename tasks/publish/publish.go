@@ -70,6 +70,8 @@ type Options struct {
 	Pull string
 	// SourceDateEpoch is in digits, or empty.
 	SourceDateEpoch string
+	// OwnOutputs are files that are written beside the image, such as the report: none of them goes into it. Empty ones do not count.
+	OwnOutputs []string
 	// DryRun asks the registry and writes nothing to it.
 	DryRun bool
 	// NoSkip pushes without asking first; ForcePush sends everything again. Verify is as in tasks.PushSettings.
@@ -262,6 +264,7 @@ func (b *build) layers(ctx context.Context) error {
 	record := cas.DigestOf([]byte(b.Folder)).Hex() + ".json"
 	_, err := b.call(ctx, "scan", &scan.Request{
 		FolderPath: b.Folder, Items: b.app.origins(), RecordPath: filepath.Join(b.env.Store.Dir(), "published", record),
+		OwnOutputPaths: b.ownOutputs(),
 	})
 	if err != nil {
 		return err
@@ -292,6 +295,19 @@ func (b *build) layers(ctx context.Context) error {
 	}
 	_, err = b.call(ctx, "create-layers", req)
 	return err
+}
+
+// ownOutputs are absolute.
+func (b *build) ownOutputs() (paths []string) {
+	for _, p := range b.OwnOutputs {
+		if p != "" && !filepath.IsAbs(p) {
+			p = filepath.Join(b.env.Dir, p)
+		}
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	return paths
 }
 
 func (b *build) config(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -153,6 +154,12 @@ func (c *collector) collect(ctx context.Context, it *item) error {
 				"check it and Except: relative globs begin in the project's folder, and case counts")
 		}
 	}
+	for _, e := range except.globs {
+		if !e.used {
+			c.Log.Info(diag.MessageLine(diag.ExceptMatchesNothing, fmt.Sprintf("%s: the glob %q of Except leaves out no file; "+
+				"relative globs begin in the project's folder, case counts, and folder/** is a folder", it.label(), e.written)))
+		}
+	}
 	c.Log.Debug("files of a layer were listed", "stage", Stage, "layer", it.name, "files", len(c.byPath)-before)
 	return nil
 }
@@ -187,7 +194,39 @@ func (c *collector) single(it *item) error {
 		}
 		return unreadableFile(source, err)
 	}
+	if err := c.singleLinks(it, source); err != nil {
+		return err
+	}
 	return c.add(it, name, source)
+}
+
+// singleLinks refuses a link that Files would refuse: one below the folder in which the glob of Include began that leads out of it and of
+// the project's. That folder is the file's own without RecursiveDir, so a path that was written out may name any file.
+func (c *collector) singleLinks(it *item, source string) error {
+	begin := filepath.Dir(source)
+	if below := filepath.FromSlash(path.Clean("/" + slashed(it.RecursiveDir))); strings.HasSuffix(begin, below) {
+		begin = strings.TrimSuffix(begin, below)
+	}
+	begin += string(filepath.Separator)
+	at := begin
+	for _, name := range strings.Split(strings.TrimPrefix(source, begin), string(filepath.Separator)) {
+		at = filepath.Join(at, name)
+		fi, err := os.Lstat(at)
+		if err != nil {
+			return unreadableFile(at, err)
+		}
+		if fi.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		real, err := filepath.EvalSymlinks(begin)
+		if err != nil {
+			return unreadableFile(begin, err)
+		}
+		if _, err := target(it, at, c.roots(real), "name what it leads to in Include, or the link in the item's own Exclude"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add puts a file into the layer. Two for one path are an error: which one wins nobody could tell.

@@ -152,6 +152,82 @@ func TestFiles_expanded(t *testing.T) {
 	}
 }
 
+// TestFiles_expandedLinks: a link is followed where Files would follow it, and a file outside that its own path names is none.
+func TestFiles_expandedLinks(t *testing.T) {
+	outside := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(outside, "sub"), 0o755))
+	for _, name := range []string{"x.bin", "sub/y.bin"} {
+		must(t, os.WriteFile(filepath.Join(outside, name), []byte(name), 0o644))
+	}
+	must(t, os.Symlink(outside, filepath.Join(outside, "sub", "back")))
+	must(t, os.Symlink(t.TempDir(), filepath.Join(outside, "gone")))
+	w := filesWorld(t, "other/a", "d/e")
+	for name, to := range map[string]string{
+		"file": filepath.Join(outside, "x.bin"), "folder": outside, "inside": "../d/e", "d": "../d", "around": "../d/out",
+	} {
+		must(t, os.Symlink(to, filepath.Join(w.dir, "other", name)))
+	}
+	must(t, os.Symlink(outside, filepath.Join(w.dir, "d", "out")))
+	must(t, os.Symlink(outside, filepath.Join(w.dir, "shared")))
+	up, err := filepath.Rel(w.dir, outside)
+	must(t, err)
+	for _, tc := range []struct{ include, recursive, want string }{ // want is the file, or the link of the error
+		{"other/a", "", "a<other/a"},
+		{"other/inside", "", "inside<d/e"},
+		{"other/d/e", "d/", "d/e<d/e"},
+		{`other\d\e`, `d\`, "d/e<d/e"},
+		{up + "/x.bin", "", "x.bin<x.bin"},
+		{outside + "/sub/y.bin", "sub/", "sub/y.bin<sub/y.bin"},
+		{outside + "/sub/back/x.bin", "sub/back/", "sub/back/x.bin<x.bin"},
+		{"shared/x.bin", "", "x.bin<x.bin"}, // as Files="shared/*": the glob begins behind the link
+		{"other/file", "", "other/file"},
+		{"other/folder/x.bin", "folder/", "other/folder"},
+		{"other/d/out/x.bin", "d/out/", "other/d/out"},
+		{"other/around/sub/y.bin", "around/sub/", "other/around"},
+		{outside + "/sub/back/gone", "sub/back/", ""}, // a folder
+	} {
+		it := Item{Include: tc.include, RecursiveDir: tc.recursive, Layer: "o", TargetDirectory: "/o"}
+		switch got, err := w.run(it); {
+		case tc.want == "":
+			w.fails(diag.InvalidLayerItem, it, "no file")
+		case !strings.Contains(tc.want, "<"):
+			w.fails(diag.SymlinkEscapes, it, "the symbolic link "+filepath.Join(w.dir, tc.want)+" leads out", "Exclude")
+		case err != nil:
+			t.Errorf("%s: %v", tc.include, err)
+		default:
+			if list := strings.Join(listed(t, got.Layers), " "); list != tc.want {
+				t.Errorf("%s: got %q, want %q", tc.include, list, tc.want)
+			}
+		}
+	}
+}
+
+// TestFiles_exceptNothing: a glob of Except that leaves out nothing is said, and no error.
+func TestFiles_exceptNothing(t *testing.T) {
+	w := filesWorld(t, "models/a.bin", "models/b/c.bin", "other/a.bin")
+	for _, tc := range []struct {
+		files, except string
+		says          []string
+	}{
+		{"models/**", "models/*.bin", nil},
+		{"models/**", "**/a.bin;models/a.*", nil},
+		{"models/**", "models/b/**", nil},
+		{"models/**;other/**/a.b*", "models/a.bin", nil},
+		{"models/**", "**/*.tmp", []string{"**/*.tmp"}},
+		{"models/**", "models/b", []string{"models/b"}}, // a folder
+		{"models/**", "other/*;models/a.bin;none", []string{"other/*", "none"}},
+		{"models/*", "models/b/**", []string{"models/b/**"}},
+	} {
+		w.must(Item{Include: "l", Files: tc.files, Except: tc.except})
+		if n := strings.Count(w.log.String(), string(diag.ExceptMatchesNothing)+": "); n != len(tc.says) {
+			t.Errorf("%+v: %d messages\n%s", tc, n, w.log.String())
+		}
+		for _, glob := range tc.says {
+			w.says(`ContainerLayer \"l\": the glob \"` + glob + `\" of Except`)
+		}
+	}
+}
+
 // TestFiles_odd has what cannot be in a layer, and links.
 func TestFiles_odd(t *testing.T) {
 	link := func(to string) func(w *world) {

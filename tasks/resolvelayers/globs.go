@@ -24,40 +24,56 @@ func (osFS) Open(name string) (fs.File, error) { return os.Open(name) }
 
 // exceptions are the globs of Except, ready for matching.
 type exceptions struct {
-	globs   []string
+	globs   []exception
 	project string // with slashes
 }
 
-func (c *collector) exceptions(it *item) exceptions {
-	e := exceptions{project: filepath.ToSlash(c.absolute("."))}
+type exception struct {
+	written string // as the item has it
+	glob    string
+	used    bool // it left something out
+}
+
+func (c *collector) exceptions(it *item) *exceptions {
+	e := &exceptions{project: filepath.ToSlash(c.absolute("."))}
 	for _, glob := range list(it.Except) {
-		e.globs = append(e.globs, path.Clean(slashed(glob)))
+		e.globs = append(e.globs, exception{written: glob, glob: path.Clean(slashed(glob))})
 	}
 	return e
 }
 
-// match says whether a file or folder is left out. A glob means files, so a folder is left out by one alone that takes all in it. A
+// leavesOut says whether a file or folder is left out. The globs that do so are noted as used when the glob of Files takes it.
+func (e *exceptions) leavesOut(absolute, below string, folder, taken bool) (out bool) {
+	for n := range e.globs {
+		if !e.match(e.globs[n].glob, absolute, below, folder) {
+			continue
+		}
+		out = true
+		e.globs[n].used = e.globs[n].used || taken
+	}
+	return out
+}
+
+// match says whether a glob leaves out a file or folder. A glob means files, so a folder is left out by one alone that takes all in it. A
 // relative glob is compared with the path from the project's folder, and for what lies outside of it also with that from the folder in
 // which the glob of Files begins.
-func (e exceptions) match(absolute, below string, folder bool) bool {
-	return slices.ContainsFunc(e.globs, func(glob string) bool {
-		if folder && path.Base(glob) != "**" {
-			return false
-		}
-		if path.IsAbs(glob) || filepath.IsAbs(filepath.FromSlash(glob)) {
-			return doublestar.MatchUnvalidated(glob, absolute)
-		}
-		if rel, err := filepath.Rel(e.project, absolute); err == nil && doublestar.MatchUnvalidated(glob, filepath.ToSlash(rel)) {
-			return true
-		}
-		inside := absolute == e.project || strings.HasPrefix(absolute, strings.TrimRight(e.project, "/")+"/")
-		return !inside && doublestar.MatchUnvalidated(glob, below)
-	})
+func (e *exceptions) match(glob, absolute, below string, folder bool) bool {
+	if folder && path.Base(glob) != "**" {
+		return false
+	}
+	if path.IsAbs(glob) || filepath.IsAbs(filepath.FromSlash(glob)) {
+		return doublestar.MatchUnvalidated(glob, absolute)
+	}
+	if rel, err := filepath.Rel(e.project, absolute); err == nil && doublestar.MatchUnvalidated(glob, filepath.ToSlash(rel)) {
+		return true
+	}
+	inside := absolute == e.project || strings.HasPrefix(absolute, strings.TrimRight(e.project, "/")+"/")
+	return !inside && doublestar.MatchUnvalidated(glob, below)
 }
 
 // glob adds the files that a glob matches, and returns their number. The path of a file in the layer is that below the folder in which
 // the glob begins: of models/**/*.bin what stands for **/*.bin.
-func (c *collector) glob(ctx context.Context, it *item, glob string, except exceptions) (int, error) {
+func (c *collector) glob(ctx context.Context, it *item, glob string, except *exceptions) (int, error) {
 	base, pattern := doublestar.SplitPattern(path.Clean(glob))
 	dir := c.absolute(base)
 	w := &globWalk{collector: c, ctx: ctx, item: it, dir: filepath.ToSlash(dir), pattern: pattern, segments: segments(pattern), except: except}
@@ -68,12 +84,18 @@ func (c *collector) glob(ctx context.Context, it *item, glob string, except exce
 	if err != nil {
 		return 0, unreadableFile(dir, err)
 	}
-	w.roots = []string{real}
-	if project, err := filepath.EvalSymlinks(c.absolute(".")); err == nil {
-		w.roots = append(w.roots, project)
-	}
+	w.roots = c.roots(real)
 	err = w.walk("", []string{real})
 	return w.count, err
+}
+
+// roots are the folders in which what links lead to must lie: the one in which a glob begins, resolved, and the project's.
+func (c *collector) roots(begin string) []string {
+	roots := []string{begin}
+	if project, err := filepath.EvalSymlinks(c.absolute(".")); err == nil {
+		roots = append(roots, project)
+	}
+	return roots
 }
 
 // segments are the parts of a glob between slashes, as far as they say which folders can hold what it matches; nil when any can.
@@ -93,7 +115,7 @@ type globWalk struct {
 	dir      string // where the glob begins, absolute, with slashes
 	pattern  string // below it
 	segments []string
-	except   exceptions
+	except   *exceptions
 	roots    []string
 	count    int
 }
@@ -131,7 +153,7 @@ func (w *globWalk) walk(rel string, real []string) error {
 	}
 	for _, child := range children {
 		at := path.Join(rel, child.Name())
-		if w.except.match(path.Join(w.dir, at), at, child.IsDir()) {
+		if w.except.leavesOut(path.Join(w.dir, at), at, child.IsDir(), w.takes(at, child)) {
 			continue
 		}
 		if err := w.visit(at, child, real); err != nil {
@@ -139,6 +161,12 @@ func (w *globWalk) walk(rel string, real []string) error {
 		}
 	}
 	return nil
+}
+
+// takes says whether a file is, or a folder or link may have, what the glob matches.
+func (w *globWalk) takes(rel string, child fs.DirEntry) bool {
+	link := child.Type()&fs.ModeSymlink != 0
+	return !child.IsDir() && doublestar.MatchUnvalidated(w.pattern, rel) || (child.IsDir() || link) && w.enters(rel)
 }
 
 // visit looks at one file or folder.
@@ -197,16 +225,20 @@ func (w *globWalk) folder(rel, source string, link bool, real []string) error {
 
 // target is where a link leads to, which must be inside.
 func (w *globWalk) target(source string) (string, error) {
-	real, err := filepath.EvalSymlinks(source)
+	return target(w.item, source, w.roots, "name what it leads to in Files, or the link in Except")
+}
+
+// target is where a link leads to, which must be in one of roots.
+func target(it *item, link string, roots []string, hint string) (string, error) {
+	real, err := filepath.EvalSymlinks(link)
 	if err != nil {
-		return "", unreadableFile(source, err)
+		return "", unreadableFile(link, err)
 	}
-	for _, root := range w.roots {
+	for _, root := range roots {
 		if rel, err := filepath.Rel(root, real); err == nil && filepath.IsLocal(rel) {
 			return real, nil
 		}
 	}
 	return "", diag.New(diag.SymlinkEscapes, fmt.Sprintf("%s: the symbolic link %s leads out of the folder in which the glob begins, to %s",
-		w.item.label(), source, real),
-		"name what it leads to in Files, or the link in Except")
+		it.label(), link, real), hint)
 }

@@ -231,6 +231,19 @@ func (i *item) serves(g *image.Graph, rid string) bool {
 	})
 }
 
+// knownPlatforms refuses a Platform that no image can be for: the layer would be in none. What serves the image is known, whatever the graph has.
+func (i *item) knownPlatforms(g *image.Graph, rid string) error {
+	all := g.Expand(rid)
+	for _, p := range i.platforms {
+		serves := func(r string) bool { return strings.EqualFold(p, r) }
+		if !g.Knows(p) && !image.BuiltinGraph().Knows(p) && !slices.ContainsFunc(all, serves) {
+			return i.problem(fmt.Sprintf("has the Platform %q, which is no runtime identifier that is known", p),
+				fmt.Sprintf("write for example linux-x64 or linux-arm64; that of this image is %s", rid))
+		}
+	}
+	return nil
+}
+
 func (i *item) parseDigest(r *Request) (err error) {
 	if i.digest, err = cas.ParseDigest(i.Include); err != nil {
 		return i.problem("has a digest that is malformed",

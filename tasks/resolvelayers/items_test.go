@@ -209,11 +209,24 @@ func TestPlatform(t *testing.T) {
 			w.says("for another platform")
 		}
 	}
+	for rid, platforms := range map[string]string{
+		"linux-x64": "linux-musl-arm64;win10-x64;linux-s390x", "vendor.1-x64": "Vendor.1-x64",
+	} {
+		w.req.RuntimeIdentifier = rid
+		w.must(Item{Include: "a.tar", Platform: platforms})
+	}
+	w.req.RuntimeIdentifier = "linux-x64"
+	for platforms, unknown := range map[string]string{
+		"foo": "foo", "linux-x64;linux-x46": "linux-x46", "linux-amd64": "linux-amd64", "linux-gnu-x64": "linux-gnu-x64",
+	} {
+		w.fails(diag.InvalidLayerItem, Item{Include: "a.tar", Platform: platforms}, `Platform "`+unknown+`"`)
+	}
 	w.write("graph.json", `{"runtimes":{"linux-x64":{"#import":["linux"]},"linux":{}}}`)
 	w.req.RuntimeIdentifier, w.req.RidGraphPath = "linux-x64", w.dir+"/graph.json"
 	if got := w.must(Item{Include: "a.tar", Platform: "linux"}); len(got) != 1 {
 		t.Errorf("got %v", got)
 	}
+	w.fails(diag.InvalidLayerItem, Item{Include: "a.tar", Platform: "foo"}, `Platform "foo"`)
 	w.req.RidGraphPath = w.dir + "/none.json"
 	w.fails(diag.InvalidValue, Item{Include: "a.tar"}, "ridGraphPath")
 }

@@ -81,6 +81,11 @@ func Run(ctx context.Context, d Deps, req *Request) (*tasks.ExtraLayers, error) 
 	if err := r.readGraph(); err != nil {
 		return nil, err
 	}
+	for _, it := range items {
+		if err := it.knownPlatforms(r.graph, req.RuntimeIdentifier); err != nil {
+			return nil, err
+		}
+	}
 	items = slices.DeleteFunc(items, func(it *item) bool { return !r.wanted(it) })
 	r.files = openFileRecord(d, req)
 	layers, err := r.all(ctx, items)

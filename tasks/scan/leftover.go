@@ -21,7 +21,8 @@ func (s *scanner) leftover(p string, stat published.Stat) bool {
 }
 
 // leaveOut marks what is left out: leftovers; the folders that hold nothing else; and those that held files of the project and are empty now, as
-// the SDK deletes such files and not their folders. A clean publish would have made none of them. Other empty folders are somebody's own.
+// the SDK deletes such files and not their folders. A clean publish would have made none of them. Folders that are there for Gantry's own outputs
+// are left out too. Other empty folders are somebody's own.
 func (s *scanner) leaveOut() {
 	for _, f := range s.found {
 		f.left = f.file() && s.leftover(f.entry.Path, f.content.Stat)
@@ -31,15 +32,21 @@ func (s *scanner) leaveOut() {
 	emptied := s.hadFiles()
 	for i := len(s.found) - 1; i >= 0; i-- { // what is in a folder comes after it
 		f := s.found[i]
-		if own := folders[f.entry.Path]; f.folder() && own.kept == 0 && (own.left > 0 || emptied[f.entry.Path]) {
-			f.left = true
+		switch own := folders[f.entry.Path]; {
+		case !f.folder() || own.kept > 0:
+			f.own = false
+		case own.left > 0 || emptied[f.entry.Path]:
+			f.left, f.own = true, false
 			s.log.Debug("a folder is left out: it held files of an earlier publish", "stage", Stage, "file", f.entry.Path)
 		}
 		around := path.Dir(f.entry.Path)
 		c := folders[around]
-		if f.left {
+		switch {
+		case f.own: // what is around it is there for it too, or somebody's own
+			f.left = true
+		case f.left:
 			c.left++
-		} else {
+		default:
 			c.kept++
 		}
 		folders[around] = c

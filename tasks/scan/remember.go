@@ -77,6 +77,7 @@ func (s *scanner) remember() {
 	for _, f := range s.found {
 		was := s.was.Files[f.entry.Path]
 		switch {
+		case f.own:
 		case f.left && f.folder():
 			now.Emptied = append(now.Emptied, f.entry.Path)
 		case f.left:

@@ -7,7 +7,7 @@
 //
 // The SDK copies a file to the publish folder only when it is newer than the copy. After a package was lowered, or a file replaced by an
 // older one, the copy is stale: it is compared with its source and copied again (stale.go). What an earlier publish left behind is left
-// out of the list (leftover.go). Both are told in the log, and neither shows in the list, which is that of a clean publish.
+// out of the list (leftover.go), and so is what Gantry itself writes there (own.go). All are told in the log, and none shows in the list, which is that of a clean publish.
 //
 // Symbolic links are followed while they stay in the folder and appear as what they lead to, as the SDK has it; hidden files
 // are files like others; on Windows, files with the system attribute are left out, as the SDK does.
@@ -46,6 +46,11 @@ type Request struct {
 	// Transformed are patterns of files that differ from their source on purpose: doublestar globs of paths relative to the folder, with
 	// slashes. Left out, they are web.config and *.staticwebassets.endpoints.json, which the SDK edits.
 	Transformed []string `json:"transformed,omitempty"`
+	// ArchivePath and Repository are those of save's request, and OwnOutputPaths other files and folders that Gantry writes: a layout, the
+	// report, the list of images. Where they lie in the folder, they and what is below them are left out, but for a file that an item names.
+	ArchivePath    string   `json:"archivePath,omitempty"`
+	Repository     string   `json:"repository,omitempty"`
+	OwnOutputPaths []string `json:"ownOutputPaths,omitempty"`
 }
 
 // transformedBySDK are the files whose published copies the SDK edits.
@@ -92,6 +97,8 @@ type scanner struct {
 	started     int64            // when the publish began, in nanoseconds since 1970; 0 when it is not known
 	found       []*found         // in the order of the walk
 	read        int              // files that were read, sources too
+	own         ownOutputs
+	ownLeft     []string // files of own that are left out
 }
 
 // Run walks the folder. Where several files are refused the error is that of the first in the order of the walk and says how
@@ -120,6 +127,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 			"publish first: an image without the app is never what was meant")
 	}
 	s.remember()
+	s.tellOwn()
 	s.log.Info("scanned the publish folder", "stage", Stage, "files", count, "read", s.read)
 	dir := strings.TrimRight(filepath.ToSlash(req.FolderPath), "/") + "/"
 	return &Response{
@@ -137,6 +145,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*Response, error) {
 func (s *scanner) scan(ctx context.Context, outputDir string) error {
 	var record sync.WaitGroup
 	record.Go(func() { s.open(outputDir) })
+	s.own = s.ownOutputs()
 	w := &walker{ctx: ctx, scanner: s}
 	err := w.walk("", []string{"."}, false)
 	record.Wait()

@@ -204,9 +204,9 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	r := &Request{Items: []Item{{Path: "a", Origin: "app"}, {Path: "", Origin: "nuget"}}, Transformed: []string{"**/*.json", "["}}
+	r := &Request{Items: []Item{{Path: "a", Origin: "app"}, {Path: "", Origin: "nuget"}}, Transformed: []string{"**/*.json", "["}, ArchivePath: "x"}
 	err := r.Validate()
-	wantError(t, err, diag.InvalidValue, "folderPath is missing", "items[1].path is missing", `items[1].origin is "nuget"`, "transformed[1]")
+	wantError(t, err, diag.InvalidValue, "folderPath is missing", "items[1].path is missing", `items[1].origin is "nuget"`, "transformed[1]", "repository is missing")
 	if strings.Contains(err.Error(), "items[0]") || strings.Contains(err.Error(), "transformed[0]") {
 		t.Errorf("error %q blames what is right", err)
 	}

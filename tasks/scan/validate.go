@@ -19,6 +19,9 @@ func (r *Request) Validate() error {
 	if r.FolderPath == "" {
 		bad("folderPath", "is missing", "name the publish folder")
 	}
+	if r.ArchivePath != "" && r.Repository == "" {
+		bad("repository", "is missing", "name the image that goes to archivePath")
+	}
 	for i, item := range r.Items {
 		if item.Path == "" {
 			bad(fmt.Sprintf("items[%d].path", i), "is missing", "name a file of the publish folder")

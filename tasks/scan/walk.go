@@ -23,6 +23,7 @@ type found struct {
 	err     error
 	linked  bool // reached through a symbolic link
 	left    bool // left out of the list
+	own     bool // a folder of Gantry's own outputs or around one: left out while it holds nothing else
 	content published.Content
 	source  published.Content // what it was copied from, as far as it was looked at
 }
@@ -75,6 +76,9 @@ func (w *walker) walk(dir string, real []string, linked bool) error {
 	}
 	for _, c := range children {
 		at := path.Join(dir, c.Name())
+		if !c.IsDir() && w.leaveOwn(at, filepath.Join(real[len(real)-1], c.Name())) {
+			continue
+		}
 		if err := checkName(at, c.Name()); err != nil {
 			w.bad(at, err)
 			continue
@@ -84,7 +88,7 @@ func (w *walker) walk(dir string, real []string, linked bool) error {
 			w.bad(at, err)
 			continue
 		}
-		if fi == nil || systemFile(fi) || w.unfinished(at, fi) {
+		if fi == nil || systemFile(fi) || w.unfinished(at, fi) || target != "" && !fi.IsDir() && w.leaveOwn(at, target) {
 			continue
 		}
 		if err := w.entry(at, target, fi, real, linked); err != nil {
@@ -144,7 +148,7 @@ func (w *walker) entry(path, target string, fi fs.FileInfo, real []string, linke
 				return nil
 			}
 		}
-		w.found = append(w.found, &found{entry: tasks.FileEntry{Path: path, Type: tasks.TypeDirectory}})
+		w.found = append(w.found, &found{entry: tasks.FileEntry{Path: path, Type: tasks.TypeDirectory}, own: w.own.folder(path, at)})
 		return w.walk(path, append(real[:len(real):len(real)], at), linked)
 	case fi.Mode().IsRegular():
 		f := &found{entry: tasks.FileEntry{Path: path, Type: tasks.TypeFile, Size: fi.Size()}, linked: linked}
