@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gantry-build/gantry/internal/artifact"
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -19,6 +20,12 @@ import (
 // recordType is the artifact type of a record: a manifest whose subject is an image and whose annotation proves that the secret's
 // holder gave a key to it. It lies beside the image, so that the image's digest does not depend on the key.
 const recordType = "application/vnd.gantry.cache-key.record.v1"
+
+// Annotations of a record.
+const (
+	annotationTag = "io.github.gantry-build.cache-key.tag"
+	annotationMAC = "io.github.gantry-build.cache-key.hmac-sha256"
+)
 
 // recordVersion begins what is authenticated. It changes with the meaning of the fields.
 const recordVersion = "gantry cache key record 1"
@@ -41,11 +48,11 @@ func (k *Keys) mac(tag string, image cas.Digest) string {
 
 func (k *Keys) writeRecord(ctx context.Context, tag string, image registry.Descriptor) error {
 	annotations := map[string]string{annotationTag: tag, annotationMAC: k.mac(tag, image.Digest)}
-	body, err := encodeArtifact(recordType, image, annotations)
+	body, err := artifact.Note(recordType, image, annotations)
 	if err != nil {
 		return err
 	}
-	if err := pushEmpty(ctx, k.images, k.image); err != nil {
+	if err := artifact.PushEmpty(ctx, k.images, k.image); err != nil {
 		return err
 	}
 	as := registry.Referrer{MediaType: registry.OCIManifest, ArtifactType: recordType, Annotations: annotations}
@@ -108,7 +115,7 @@ func (k *Keys) readRecord(ctx context.Context, digest cas.Digest) (map[string]st
 		}
 		return nil, err
 	}
-	var a artifact
+	var a artifact.Manifest
 	if json.Unmarshal(m.Body, &a) != nil {
 		return nil, nil
 	}

@@ -6,16 +6,12 @@
 package provenance
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"net/url"
 	"strings"
 
+	"github.com/gantry-build/gantry/internal/artifact"
 	"github.com/gantry-build/gantry/internal/cas"
-	"github.com/gantry-build/gantry/internal/diag"
-	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 )
 
@@ -37,25 +33,6 @@ type Repository interface {
 	PushReferrer(ctx context.Context, subject cas.Digest, as registry.Referrer, body []byte) error
 }
 
-type descriptor struct {
-	MediaType string     `json:"mediaType"`
-	Digest    cas.Digest `json:"digest"`
-	Size      int64      `json:"size"`
-}
-
-type manifest struct {
-	SchemaVersion int               `json:"schemaVersion"`
-	MediaType     string            `json:"mediaType"`
-	ArtifactType  string            `json:"artifactType"`
-	Config        descriptor        `json:"config"`
-	Layers        []descriptor      `json:"layers"`
-	Subject       descriptor        `json:"subject"`
-	Annotations   map[string]string `json:"annotations"`
-}
-
-// empty is the content of config and layer, which registries want (image-spec 1.1, "guidance for an empty descriptor").
-const empty = "{}"
-
 // Record writes the record of an image that is in its repository; for an empty source nothing. The same source gives the same record, so
 // that a second push adds none. Errors are those of the registry.
 func Record(ctx context.Context, repo Repository, name registry.Name, image registry.Descriptor, s Source) error {
@@ -63,19 +40,11 @@ func Record(ctx context.Context, repo Repository, name registry.Name, image regi
 	if len(annotations) == 0 {
 		return nil
 	}
-	none := descriptor{registry.OCIEmpty, cas.DigestOf([]byte(empty)), int64(len(empty))}
-	body, err := json.Marshal(manifest{
-		SchemaVersion: 2, MediaType: registry.OCIManifest, ArtifactType: ArtifactType, Config: none, Layers: []descriptor{none},
-		Subject: descriptor{image.MediaType, image.Digest, image.Size}, Annotations: annotations,
-	})
+	body, err := artifact.Note(ArtifactType, image, annotations)
 	if err != nil {
-		return diag.Wrap(diag.Internal, err, "the record of the sources cannot be encoded", "please report it")
+		return err
 	}
-	_, err = repo.PushBlob(ctx, registry.BlobSource{
-		Digest: none.Digest, Size: none.Size, MountFrom: name.Repository,
-		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte(empty))), nil },
-	}, progress.Discard{})
-	if err != nil {
+	if err := artifact.PushEmpty(ctx, repo, name); err != nil {
 		return err
 	}
 	as := registry.Referrer{MediaType: registry.OCIManifest, ArtifactType: ArtifactType, Annotations: annotations}

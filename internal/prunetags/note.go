@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/gantry-build/gantry/internal/artifact"
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -50,20 +51,6 @@ func parseNote(data []byte) note {
 	return n
 }
 
-type descriptor struct {
-	MediaType string     `json:"mediaType"`
-	Digest    cas.Digest `json:"digest"`
-	Size      int64      `json:"size"`
-}
-
-type artifact struct {
-	SchemaVersion int          `json:"schemaVersion"`
-	MediaType     string       `json:"mediaType"`
-	ArtifactType  string       `json:"artifactType"`
-	Config        descriptor   `json:"config"`
-	Layers        []descriptor `json:"layers"`
-}
-
 // readNote reads the note of a repository. One that is not there, or is something else by that name, is empty.
 func readNote(ctx context.Context, repo Repository) (note, error) {
 	m, err := repo.Manifest(ctx, NoteTag)
@@ -73,7 +60,7 @@ func readNote(ctx context.Context, repo Repository) (note, error) {
 	if err != nil {
 		return note{}, err
 	}
-	var a artifact
+	var a artifact.Manifest
 	if json.Unmarshal(m.Body, &a) != nil || a.ArtifactType != noteType || a.Config.Size <= 0 || a.Config.Size > maxNote {
 		return note{}, nil
 	}
@@ -107,12 +94,10 @@ func (r *Result) writeNote(ctx context.Context, repo Repository) error {
 	if err != nil {
 		return diag.Wrap(diag.Internal, err, "the note cannot be encoded", "please report it")
 	}
-	content := descriptor{noteContent, cas.DigestOf(data), int64(len(data))}
-	body, err := json.Marshal(artifact{
-		SchemaVersion: 2, MediaType: registry.OCIManifest, ArtifactType: noteType, Config: content, Layers: []descriptor{content},
-	})
+	content := artifact.Descriptor{MediaType: noteContent, Digest: cas.DigestOf(data), Size: int64(len(data))}
+	body, err := artifact.Encode(noteType, content)
 	if err != nil {
-		return diag.Wrap(diag.Internal, err, "the note cannot be encoded", "please report it")
+		return err
 	}
 	_, err = repo.PushBlob(ctx, registry.BlobSource{
 		Digest: content.Digest, Size: content.Size,

@@ -3,11 +3,9 @@ package check
 import (
 	"cmp"
 	"context"
-	"os"
 
 	"github.com/gantry-build/gantry/internal/cachekey"
 	"github.com/gantry-build/gantry/internal/cas"
-	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/pull"
 	"github.com/gantry-build/gantry/internal/registry"
@@ -46,16 +44,8 @@ func (c *checker) readInputs() error {
 		}
 		c.inputs = append(c.inputs, in)
 	}
-	c.graph = image.BuiltinGraph()
-	if c.req.RidGraphPath == "" {
-		return nil
-	}
-	body, err := os.ReadFile(c.req.RidGraphPath)
-	if err != nil {
-		return diag.Wrap(diag.InvalidValue, err, "ridGraphPath cannot be read", "set RuntimeIdentifierGraphPath to the SDK's own file")
-	}
-	c.inputs = append(c.inputs, tasks.FileDigest{Path: c.req.RidGraphPath, Digest: cas.DigestOf(body)})
-	c.graph, err = image.ParseGraph(body)
+	graph, read, err := tasks.ReadGraph(c.req.RidGraphPath)
+	c.graph, c.inputs = graph, append(c.inputs, read...)
 	return err
 }
 

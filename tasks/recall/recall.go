@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -60,11 +59,10 @@ type search struct {
 func Run(ctx context.Context, d Deps, req *Request) (*tasks.Recalled, error) {
 	dst := registry.NewName(req.Registry, req.Repository)
 	resp := &tasks.Recalled{Build: d.Build, Destination: dst.String()}
-	s := &search{Deps: d, req: req, graph: image.BuiltinGraph(), resp: resp, refused: map[registry.Name]bool{}}
-	if req.RidGraphPath != "" {
-		if err := s.readGraph(); err != nil {
-			return nil, err
-		}
+	s := &search{Deps: d, req: req, resp: resp, refused: map[registry.Name]bool{}}
+	var err error
+	if s.graph, resp.Inputs, err = tasks.ReadGraph(req.RidGraphPath); err != nil {
+		return nil, err
 	}
 	all, err := places(req)
 	if err != nil {
@@ -99,16 +97,6 @@ func (s *search) nothing() string {
 		return what + "; this publish writes the tag " + s.req.CacheTag + " for the next"
 	}
 	return what + "; where every publish has new tags, set GantryCacheTag to a tag that each push moves, or GantryCacheFrom to the reference of an image"
-}
-
-func (s *search) readGraph() error {
-	body, err := os.ReadFile(s.req.RidGraphPath)
-	if err != nil {
-		return diag.Wrap(diag.InvalidValue, err, "ridGraphPath cannot be read", "set RuntimeIdentifierGraphPath to the SDK's own file")
-	}
-	s.resp.Inputs = append(s.resp.Inputs, tasks.FileDigest{Path: s.req.RidGraphPath, Digest: cas.DigestOf(body)})
-	s.graph, err = image.ParseGraph(body)
-	return err
 }
 
 // look asks for one reference, and takes its image when it is Gantry's. An error is an outage, after which nothing else is asked for.

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
@@ -78,7 +77,7 @@ func Run(ctx context.Context, d Deps, req *Request) (*tasks.ExtraLayers, error) 
 	if r.policy, err = pull.ParsePolicy(req.PullPolicy); err != nil {
 		return nil, err
 	}
-	if err := r.readGraph(); err != nil {
+	if r.graph, r.inputs, err = tasks.ReadGraph(req.RidGraphPath); err != nil {
 		return nil, err
 	}
 	for _, it := range items {
@@ -114,20 +113,6 @@ func (r *resolver) wanted(it *item) bool {
 	r.Log.Info("the layer is left out: it is for another platform", "stage", Stage, "layer", it.name, "platform",
 		it.Platform, "runtimeIdentifier", r.req.RuntimeIdentifier)
 	return false
-}
-
-func (r *resolver) readGraph() error {
-	if r.req.RidGraphPath == "" {
-		r.graph = image.BuiltinGraph()
-		return nil
-	}
-	body, err := os.ReadFile(r.req.RidGraphPath)
-	if err != nil {
-		return diag.Wrap(diag.InvalidValue, err, "ridGraphPath cannot be read", "set RuntimeIdentifierGraphPath to the SDK's own file")
-	}
-	r.inputs = append(r.inputs, tasks.FileDigest{Path: r.req.RidGraphPath, Digest: cas.DigestOf(body)})
-	r.graph, err = image.ParseGraph(body)
-	return err
 }
 
 // all finds the layers of the items, side by side. Items of one layer of files are one.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -152,23 +151,12 @@ func (s *selection) pick(ctx context.Context) (entry tasks.Descriptor, err error
 	if err != nil {
 		return entry, err
 	}
-	graph, err := s.graph()
+	graph, read, err := tasks.ReadGraph(s.req.RidGraphPath)
+	s.inputs = append(s.inputs, read...)
 	if err != nil {
 		return entry, err
 	}
 	return index.Select(graph, s.req.RuntimeIdentifier, s.base.Reference)
-}
-
-func (s *selection) graph() (*image.Graph, error) {
-	if s.req.RidGraphPath == "" {
-		return image.BuiltinGraph(), nil
-	}
-	body, err := os.ReadFile(s.req.RidGraphPath)
-	if err != nil {
-		return nil, diag.Wrap(diag.InvalidValue, err, "ridGraphPath cannot be read", "set RuntimeIdentifierGraphPath to the SDK's own file")
-	}
-	s.inputs = append(s.inputs, tasks.FileDigest{Path: s.req.RidGraphPath, Digest: cas.DigestOf(body)})
-	return image.ParseGraph(body)
 }
 
 // read makes the answer from the base's own manifest and configuration.
