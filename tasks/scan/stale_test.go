@@ -197,7 +197,7 @@ func TestWebConfig(t *testing.T) {
 	s.scan()
 	s.says("sub/web.config")
 	if s.content("web.config") != "transformed" || s.content("x.staticwebassets.endpoints.json") != "transformed" || s.content("sub/web.config") != "source" {
-		t.Error("the wrong file was replaced")
+		t.Errorf("the wrong file was replaced:\n%s", s.log.String())
 	}
 }
 
