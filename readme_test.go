@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/imagelist"
 	"github.com/gantry-build/gantry/internal/settings"
 	"github.com/gantry-build/gantry/tasks/runner"
 )
@@ -26,6 +27,7 @@ func TestReadme_generatedParts(t *testing.T) {
 		"stages":      stageTable(),
 		"codes":       codeTable(),
 		"settings":    settingsTable(),
+		"listkeys":    listTable(),
 		"differences": read(t, "msbuild/testdata/differential/differences.md"),
 		"bench":       read(t, "bench/summary.md"),
 	} {
@@ -77,6 +79,46 @@ func settingsTable() string {
 		fmt.Fprintf(&b, "| `%s` | `%s` | `%s` | %s | %s | %s |\n", s.Name, s.Env(), s.Property(), s.Kind, s.Default, s.Meaning)
 	}
 	return b.String()
+}
+
+func listTable() string {
+	var b strings.Builder
+	b.WriteString("| key of an image | value | in [defaults] | what it is |\n| --- | --- | --- | --- |\n")
+	for _, k := range imagelist.Table {
+		defaults := ""
+		if k.Defaults {
+			defaults = "yes"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Name, k.Kind, defaults, strings.ReplaceAll(k.Meaning, "${...}", "`${…}`"))
+	}
+	return b.String()
+}
+
+// The list of images in the README is one, and makes what it says.
+func TestReadme_imageList(t *testing.T) {
+	_, rest, _ := strings.Cut(read(t, "README.md"), "```toml\n#:schema")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("README.md has no list of images")
+	}
+	specs, err := imagelist.Parse("/repo/"+imagelist.FileName, []byte("#"+text), imagelist.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range specs {
+		got = append(got, s.Name)
+		if len(s.Platforms) != 2 || *s.Args["MIRROR"] != "mirror.example.org" {
+			t.Errorf("%+v", s)
+		}
+	}
+	want := []string{"base", "tool-lint-bookworm", "tool-lint-alpine", "tool-format-bookworm", "tool-fix-alpine"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if last := specs[4]; last.Tags[0] != "registry.example.org/fix:0.1.0-alpine" || *last.Args["LIBC"] != "musl" || *specs[1].Args["LIBC"] != "glibc" {
+		t.Errorf("%+v", last)
+	}
 }
 
 // The targets' public properties are those that the README lists, no more and no fewer.

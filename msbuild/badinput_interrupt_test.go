@@ -30,7 +30,7 @@ func TestInterrupt_leavesTheDestination(t *testing.T) {
 				return &testenv.Fault{Wait: gone, Drop: true}
 			})
 			var out bytes.Buffer
-			cmd := testenv.DotnetCommand(t, s.dir, s.env, append([]string{"publish", "--no-build"},
+			cmd := testenv.DotnetCommand(t, s.dir, s.env, append(noBuild(),
 				s.container("-p:ContainerImageTag=before", "-p:ContainerDescription=other")...)...)
 			cmd.Stdout, cmd.Stderr = &out, &out
 			// a group of its own, as a shell gives to each command: Ctrl-C goes to all of it

@@ -25,7 +25,7 @@ func (s *site) save(more ...string) testenv.Result {
 }
 
 func (s *site) saved(more ...string) []string {
-	return append([]string{"publish", "--no-build", "-t:PublishContainer", "-p:ContainerRepository=app", "-p:ContainerBaseImage=" + s.base}, more...)
+	return slices.Concat(noBuild(), []string{"-t:PublishContainer", "-p:ContainerRepository=app", "-p:ContainerBaseImage=" + s.base}, more)
 }
 
 // showOutputs has each publish say what it leaves in properties and items.

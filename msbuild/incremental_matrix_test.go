@@ -55,6 +55,9 @@ func (m *matrix) line(r row, more ...string) []string {
 	if !r.restore {
 		line = append(line, "--no-restore")
 	}
+	if !slices.Contains(r.switches, "-c") {
+		line = append(line, "-c", "Release") // as in noBuild
+	}
 	return slices.Concat(line, m.container(), m.more, r.switches, more)
 }
 

@@ -181,7 +181,7 @@ func TestLayers_severalRuntimeIdentifiers(t *testing.T) {
 			t.Errorf("%s lacks the layer %s: %q", platform, own, digests)
 		}
 	}
-	publish = append([]string{"publish", "--no-build"}, s.container()...)
+	publish = append(noBuild(), s.container()...)
 	calls()
 	costs(t, proxy, "unchanged", 4, 0, func() { says(t, s.must(publish...), "all tags are current") })
 	if got := calls(); !slices.Equal(slices.Sorted(slices.Values(got)), []string{"push", "push", "push-index", "resolve-base"}) {

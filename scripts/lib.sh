@@ -48,18 +48,24 @@ setup_go() {
 # install_go takes Debian's package from the backports of the suite that has
 # it, at the mirror that the machine's own sources name. It runs on Debian 12.
 install_go() {
-  local suite=trixie-backports uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=''
+  local suite=trixie-backports
   say "set-up: installing golang-1.26-go from $suite"
-  if ! apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' | grep -qx "$suite"; then
-    uri=$(debian_mirror)
-    [ -n "$uri" ] || die "apt's sources name no Debian mirror: install Go 1.26 by hand"
-    if [ -f "$keyring" ]; then signed="[signed-by=$keyring] "; fi
-    printf 'deb %s%s %s main\n' "$signed" "$uri" "$suite" >/etc/apt/sources.list.d/gantry-go.list
-    # nothing else is ever taken from there
-    printf 'Package: *\nPin: release n=%s\nPin-Priority: 1\n' "$suite" >/etc/apt/preferences.d/gantry-go
-  fi
+  add_suite "$suite" gantry-go || die "apt's sources name no Debian mirror: install Go 1.26 by hand"
   apt_get update
   apt_get install -t "$suite" golang-1.26-go
+}
+
+# add_suite SUITE NAME makes apt know a suite of Debian, for those who ask for
+# it alone; NAME is that of the files.
+add_suite() {
+  local suite=$1 name=$2 uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=''
+  ! apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' | grep -qx "$suite" || return 0
+  uri=$(debian_mirror)
+  [ -n "$uri" ] || return 1
+  if [ -f "$keyring" ]; then signed="[signed-by=$keyring] "; fi
+  printf 'deb %s%s %s main\n' "$signed" "$uri" "$suite" >"/etc/apt/sources.list.d/$name.list"
+  # nothing else is ever taken from there
+  printf 'Package: *\nPin: release n=%s\nPin-Priority: 1\n' "$suite" >"/etc/apt/preferences.d/$name"
 }
 
 # debian_mirror is where the machine gets its own Debian release from, whether
@@ -85,8 +91,9 @@ apt_get() {
 }
 
 setup_tools() {
-  # the folders of administrators' tools are not on every PATH
-  export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+  # the folders of administrators' tools are not on every PATH, nor is that of
+  # Docker's plugins
+  export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/libexec/docker/cli-plugins"
   local tool missing=()
   for tool in "$@"; do
     have "$tool" || missing+=("$tool")
@@ -105,16 +112,32 @@ docker_package() {
   if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi
 }
 
+# buildx_packages are Docker with BuildKit. Debian 12 has none that keeps its
+# images in containerd: what Debian 13 has runs there too, with the C library
+# of Debian 12.
+buildx_packages() {
+  if ! [ -e /etc/apt/preferences.d/gantry-docker ] && apt-cache show docker-buildx >/dev/null 2>&1; then
+    echo docker.io docker-buildx
+  elif add_suite trixie gantry-docker && apt_get update; then
+    echo containerd/trixie docker-cli/trixie docker.io/trixie docker-buildx/trixie
+  fi
+}
+
 # install_tools installs packages, none of whose services is ever started: the
 # registry of the package would listen on port 5000.
 install_tools() {
-  local policy=/usr/sbin/policy-rc.d ours='' packages=() tool
+  local policy=/usr/sbin/policy-rc.d ours='' packages=() words=() tool
   apt_get update || true # first: which packages there are is asked of the lists
   for tool in "$@"; do
     case $tool in
       gcc) packages+=(gcc libc6-dev) ;;
+      dot) packages+=(graphviz) ;;
       podman) packages+=(podman containernetworking-plugins) ;;
       docker) packages+=("$(docker_package)") ;;
+      docker-buildx)
+        read -ra words <<<"$(buildx_packages)"
+        packages+=("${words[@]}")
+        ;;
       *) packages+=("$tool") ;;
     esac
   done

@@ -25,7 +25,7 @@ func (p *process) app() *cli.App {
 		OnUsageError:              usageError,
 		Action:                    noCommand,
 		Commands: []*cli.Command{
-			p.publishCommand(), p.copyCommand(), p.diffCommand(), p.explainCommand(), p.cacheCommand(), p.registryCommand(), p.settingsCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
+			p.publishCommand(), p.copyCommand(), p.diffCommand(), p.explainCommand(), p.cacheCommand(), p.graphCommand(), p.registryCommand(), p.settingsCommand(), p.schemaCommand(), p.stagesCommand(), p.versionCommand(),
 		},
 	}
 	for _, s := range runner.Stages() {

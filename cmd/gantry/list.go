@@ -3,9 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/graphformat"
+	"github.com/gantry-build/gantry/internal/imagelist"
+	"github.com/gantry-build/gantry/internal/nearest"
 	"github.com/gantry-build/gantry/tasks"
 	"github.com/gantry-build/gantry/tasks/runner"
 	"github.com/gantry-build/gantry/tasks/schema"
@@ -22,19 +29,29 @@ func (p *process) versionCommand() *cli.Command {
 	}
 }
 
+// documents are the schemas of what is no request and no response, by the name of the stage or of the file.
+var documents = map[string][]byte{
+	"graph-plan":       graphformat.Schema,
+	imagelist.FileName: imagelist.Schema,
+}
+
 func (p *process) schemaCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "schema",
-		Usage:     "prints the JSON schema of a stage's request or response",
-		UsageText: "gantry schema STAGE [--response]",
+		Usage:     "prints the JSON schema of a stage's request or response, or of another document",
+		UsageText: "gantry schema STAGE [--response]\ngantry schema " + strings.Join(slices.Sorted(maps.Keys(documents)), "|"),
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "response", Usage: "the response's schema instead of the request's"}},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, "STAGE"); err != nil {
 				return err
 			}
+			if text, ok := documents[c.Args().First()]; ok && !c.Bool("response") {
+				_, err := p.stdout.Write(text)
+				return err
+			}
 			s, err := runner.Find(runner.Stages(), c.Args().First())
 			if err != nil {
-				return err
+				return noSchema(c.Args().First())
 			}
 			text := schema.Request(s.Name)
 			if c.Bool("response") {
@@ -44,6 +61,19 @@ func (p *process) schemaCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// noSchema is the error for a name of no stage and no document.
+func noSchema(name string) error {
+	names := slices.Sorted(maps.Keys(documents))
+	for _, s := range runner.Stages() {
+		names = append(names, s.Name)
+	}
+	hint := "gantry stages lists the stages"
+	if best := nearest.Name(name, names); best != "" {
+		hint = "is " + best + " meant?"
+	}
+	return diag.New(diag.BadUsage, fmt.Sprintf("there is no stage %q", name), hint)
 }
 
 // stageList is the answer of gantry stages --json.

@@ -84,6 +84,9 @@ func cmdBase(ts *testscript.TestScript, _ bool, args []string) {
 	if slices.Contains(args, "index") {
 		o.Platforms = []basemaker.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 	}
+	if slices.Contains(args, "arm64") {
+		o.Platforms = []basemaker.Platform{{OS: "linux", Architecture: "arm64"}}
+	}
 	o.Config = func(config map[string]any) {
 		delete(config, "Entrypoint")
 		if slices.Contains(args, "entrypoint") {

@@ -56,7 +56,7 @@ func (p *process) network(o registry.Options) registry.Options {
 	s := p.settings
 	o.Network = hosts.New(hosts.DefaultFiles(p.getenv))
 	o.Limits = registry.Limits{
-		Uploads: s.Count("limits.uploads"), Downloads: s.Count("limits.downloads"),
+		Requests: s.Count("limits.requests"), Uploads: s.Count("limits.uploads"), Downloads: s.Count("limits.downloads"),
 		Connect: s.Duration("timeouts.connect"), Stall: s.Duration("timeouts.stall"),
 		Attempts: s.Count("retries.attempts"), Wait: s.Duration("retries.max-wait"), Budget: s.Duration("retries.max-time"),
 	}

@@ -1,5 +1,5 @@
-// Package artifact writes OCI artifacts that are notes beside an image: manifests without content of their own, whose annotations are all
-// that they hold (image-spec 1.1, manifest.md, "guidelines for artifact usage").
+// Package artifact writes OCI artifacts that lie beside an image: notes, whose annotations are all that they hold, and manifests with one
+// document as their layer (image-spec 1.1, manifest.md, "guidelines for artifact usage").
 package artifact
 
 import (
@@ -40,11 +40,18 @@ func Encode(artifactType string, content Descriptor) ([]byte, error) {
 	return encode(Manifest{ArtifactType: artifactType, Config: content, Layers: []Descriptor{content}})
 }
 
+// none stands for content that is not there.
+var none = Descriptor{registry.OCIEmpty, cas.DigestOf(empty), int64(len(empty))}
+
 // Note makes the bytes of an artifact without content, about an image in the same repository.
 func Note(artifactType string, subject registry.Descriptor, annotations map[string]string) ([]byte, error) {
-	none := Descriptor{registry.OCIEmpty, cas.DigestOf(empty), int64(len(empty))}
+	return About(artifactType, subject, none, annotations)
+}
+
+// About makes the bytes of an artifact that has one layer, about an image in the same repository.
+func About(artifactType string, subject registry.Descriptor, layer Descriptor, annotations map[string]string) ([]byte, error) {
 	about := Descriptor{subject.MediaType, subject.Digest, subject.Size}
-	return encode(Manifest{ArtifactType: artifactType, Config: none, Layers: []Descriptor{none}, Subject: &about, Annotations: annotations})
+	return encode(Manifest{ArtifactType: artifactType, Config: none, Layers: []Descriptor{layer}, Subject: &about, Annotations: annotations})
 }
 
 func encode(m Manifest) ([]byte, error) {
@@ -61,11 +68,17 @@ type Pusher interface {
 	PushBlob(ctx context.Context, b registry.BlobSource, p registry.Progress) (registry.Outcome, error)
 }
 
-// PushEmpty puts the two bytes that a Note refers to into a repository, which must come before the Note.
-func PushEmpty(ctx context.Context, repo Pusher, name registry.Name) error {
-	_, err := repo.PushBlob(ctx, registry.BlobSource{
-		Digest: cas.DigestOf(empty), Size: int64(len(empty)), MountFrom: name.Repository,
-		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(empty)), nil },
-	}, nil)
-	return err
+// Push puts what an artifact refers to into a repository, which must come before the artifact itself: the two bytes that stand for no
+// content, and layers.
+func Push(ctx context.Context, repo Pusher, name registry.Name, layers ...[]byte) error {
+	for _, content := range append([][]byte{empty}, layers...) {
+		_, err := repo.PushBlob(ctx, registry.BlobSource{
+			Digest: cas.DigestOf(content), Size: int64(len(content)), MountFrom: name.Repository,
+			Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+		}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -52,7 +52,7 @@ func (k *Keys) writeRecord(ctx context.Context, tag string, image registry.Descr
 	if err != nil {
 		return err
 	}
-	if err := artifact.PushEmpty(ctx, k.images, k.image); err != nil {
+	if err := artifact.Push(ctx, k.images, k.image); err != nil {
 		return err
 	}
 	as := registry.Referrer{MediaType: registry.OCIManifest, ArtifactType: recordType, Annotations: annotations}

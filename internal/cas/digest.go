@@ -5,18 +5,17 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"regexp"
+	"strings"
 )
 
 // Digest is "sha256:" and 64 lower-case hexadecimal digits (image-spec,
 // descriptor.md). Other algorithms are not supported.
 type Digest string
 
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-
 // ParseDigest checks the form of s.
 func ParseDigest(s string) (Digest, error) {
-	if !digestForm.MatchString(s) {
+	hexadecimal, ok := strings.CutPrefix(s, "sha256:")
+	if !ok || len(hexadecimal) != 64 || strings.Trim(hexadecimal, "0123456789abcdef") != "" {
 		return "", fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", s)
 	}
 	return Digest(s), nil

@@ -109,6 +109,38 @@ const (
 	ImageNotThere        Code = "GANTRY5016"
 	FormatCannotHold     Code = "GANTRY5017"
 	AlsoPushFailed       Code = "GANTRY5018"
+	InvalidDockerfile    Code = "GANTRY6001"
+	MissingContextFile   Code = "GANTRY6002"
+	InvalidIgnoreFile    Code = "GANTRY6003"
+	UnreadableContext    Code = "GANTRY6004"
+	InvalidImageList     Code = "GANTRY6005"
+	UnknownListKey       Code = "GANTRY6006"
+	UnsupportedList      Code = "GANTRY6007"
+	InvalidImage         Code = "GANTRY6008"
+	GraphCycle           Code = "GANTRY6010"
+	ParentMissing        Code = "GANTRY6011"
+	DoubleTag            Code = "GANTRY6012"
+	ParentPlatform       Code = "GANTRY6013"
+	GraphDoubt           Code = "GANTRY6014"
+	InvalidRecord        Code = "GANTRY6030"
+	StampAbsent          Code = "GANTRY6031"
+	StampOther           Code = "GANTRY6032"
+	StampChanged         Code = "GANTRY6033"
+	StampParentMoved     Code = "GANTRY6034"
+	StampParentMissing   Code = "GANTRY6035"
+	StampPlatform        Code = "GANTRY6036"
+	InvalidBuilderFile   Code = "GANTRY6037"
+	StampParentsDiffer   Code = "GANTRY6038"
+	StampUnknown         Code = "GANTRY6039"
+	RecordLost           Code = "GANTRY6040"
+	NoRecord             Code = "GANTRY6041"
+	GitUnusable          Code = "GANTRY6042"
+	PlanTooLarge         Code = "GANTRY6050"
+	BuildFailed          Code = "GANTRY6060"
+	BuilderUnusable      Code = "GANTRY6061"
+	ImageUnknown         Code = "GANTRY6062"
+	GraphUnsound         Code = "GANTRY6063"
+	TagsLeft             Code = "GANTRY6064"
 	Internal             Code = "GANTRY9001"
 	ToolNotRunnable      Code = "GANTRY9002"
 	UnknownSDKShape      Code = "GANTRY9003"
@@ -228,6 +260,38 @@ var Table = []Entry{
 	{ImageNotThere, "error", "an archive, layout, Docker or Podman does not have the image, or not for that platform, or has several and none was named", "name one of those that the message lists"},
 	{FormatCannotHold, "error", "the destination's format cannot hold the image: several platforms or zstd layers in a Docker archive, an index in Docker without the containerd image store", "use an OCI archive or layout, or name one platform"},
 	{AlsoPushFailed, "error", "a destination of GantryAlsoPushTo did not get the image; the message says which, and the others have it", "read the reason in the message"},
+	{InvalidDockerfile, "error", "a Dockerfile cannot be read, or BuildKit would refuse it", "repair it at the line that the message names"},
+	{MissingContextFile, "error", "a file that a Dockerfile copies is not in its build context", "see the message; the file may be missing, or .dockerignore leaves it out"},
+	{InvalidIgnoreFile, "error", "a .dockerignore file cannot be read or has a pattern that means nothing", "repair it at the line that the message names"},
+	{UnreadableContext, "error", "a file of a build context cannot be read", "check its rights, and let no other build write to it"},
+	{InvalidImageList, "error", "a list of images cannot be read, or a value in it is wrong", "repair it at the line or key that the message names"},
+	{UnknownListKey, "error", "gantry.graph.toml has a key that is not known, or one that belongs to gantry.toml", "see the message, which names the nearest key"},
+	{UnsupportedList, "error", "a list of images uses what Gantry does not read, such as extends in a Compose file or a bake file that was not printed", "see the message"},
+	{InvalidImage, "error", "an image of the list cannot be built as it stands: its name, tag or platform is none, its context is not there, or an argument has no value", "repair the list at the place that the message names"},
+	{GraphCycle, "error", "images of the graph need each other", "break the cycle that the message names"},
+	{ParentMissing, "error", "an image that a Dockerfile names is neither made by the graph nor in its registry", "check the name for a typing error, or add the image to the list"},
+	{DoubleTag, "error", "two images of the graph have the same name or tag", "give each its own"},
+	{ParentPlatform, "error", "an image that a Dockerfile names is not there for the platform that it is wanted for", "build it for that platform too, or name another image"},
+	{GraphDoubt, "warning", "a likely slip in a list of images: a variable of a Compose file that is not set, and for gantry graph verify a build argument that no Dockerfile declares, a tag of an own repository that no image has, an image without a tag", "see the message; it keeps nothing from being built"},
+	{InvalidRecord, "error", "the record of what an image was built from cannot be read", "build and stamp the image again"},
+	{StampAbsent, "error", "an image to be stamped is not in the registry by the digest that was given", "push it first, to the repository that the message names"},
+	{StampOther, "error", "the builder's metadata file or image ID names another image than the one to be stamped", "give the digest and the file of one build"},
+	{StampChanged, "error", "what an image is built from changed since its hash was computed", "plan and build again"},
+	{StampParentMoved, "error", "a parent's tag answers another digest than the one that the builder used: the image was built before its parent, or the parent moved meanwhile", "build the image again"},
+	{StampParentMissing, "error", "a parent of the image to be stamped is not in the registry, or is not stamped itself", "build and stamp the parent first, then build the image again"},
+	{StampPlatform, "error", "the image to be stamped is not for the platforms of its list", "build it for all of them, and push them as one index"},
+	{InvalidBuilderFile, "error", "what the builder left behind cannot be read, or does not say which parents it used", "see the message; docker buildx writes them with --metadata-file and BUILDX_METADATA_PROVENANCE=max"},
+	{StampParentsDiffer, "error", "the builder read other images than the Dockerfile reaches", "plan and build again; if it stays, please report it with the Dockerfile"},
+	{StampUnknown, "error", "an image whose source hash cannot be known cannot be stamped", "see the reasons that the plan gives"},
+	{RecordLost, "error", "the record of an image was written and others kept overwriting the list that has to name it", "run again"},
+	{NoRecord, "error", "an image has no record of what it was built from", "build and stamp it with gantry graph"},
+	{GitUnusable, "message", "git cannot say what changed since the revision: every image is judged by its hash alone", "fetch the whole history, or check the revision's name"},
+	{PlanTooLarge, "error", "a plan is larger than what a CI service takes for one matrix, output or pipeline", "leave the details of the jobs out (--brief), or plan a part at a time (--max-jobs)"},
+	{BuildFailed, "error", "the builder of gantry graph run failed for one or more images", "see what it printed; the next run goes on with these"},
+	{BuilderUnusable, "error", "the builder of gantry graph run cannot be started, or cannot do what the list says", "see the message"},
+	{ImageUnknown, "error", "a command names an image that the list does not have", "see the message, which names the nearest one"},
+	{GraphUnsound, "error", "gantry graph verify found images that cannot be built as they stand", "see what it printed"},
+	{TagsLeft, "error", "gantry graph tag left tags as they were, as an image of the list is not built", "build it with gantry graph run"},
 	{Internal, "error", "a fault in gantry", "please report it with the message"},
 	{ToolNotRunnable, "error", "there is no gantry binary that runs on this machine", "set GantryToolPath to one that does"},
 	{UnknownSDKShape, "error", "this .NET SDK's container targets are not as Gantry knows them", "use a newer Gantry.Containers, or set GantryEnabled=false"},

@@ -60,7 +60,7 @@ func (r Result) keyText() string {
 func (b Blobs) String() string {
 	var parts []string
 	if b.Uploaded.Count > 0 || b.Mounted.Count+b.Existing.Count == 0 {
-		parts = append(parts, fmt.Sprintf("%d %s uploaded", b.Uploaded.Count, plural(b.Uploaded.Count, "blob")))
+		parts = append(parts, progress.Count(b.Uploaded.Count, "blob")+" uploaded")
 		if b.Uploaded.Bytes > 0 {
 			parts[0] += " (" + progress.Bytes(b.Uploaded.Bytes) + ")"
 		}
@@ -74,11 +74,4 @@ func (b Blobs) String() string {
 		parts = append(parts, fmt.Sprintf("%d found there", n))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
 }

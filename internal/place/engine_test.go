@@ -44,7 +44,7 @@ func serve(t *testing.T, p *testenv.Podman) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 200 {
+	for range 2400 { // a minute, for machines that have much to do
 		if conn, err := net.Dial("unix", dir+"/s"); err == nil {
 			conn.Close()
 			return host

@@ -44,7 +44,7 @@ func Record(ctx context.Context, repo Repository, name registry.Name, image regi
 	if err != nil {
 		return err
 	}
-	if err := artifact.PushEmpty(ctx, repo, name); err != nil {
+	if err := artifact.Push(ctx, repo, name); err != nil {
 		return err
 	}
 	as := registry.Referrer{MediaType: registry.OCIManifest, ArtifactType: ArtifactType, Annotations: annotations}

@@ -9,17 +9,17 @@ import (
 
 // parse reads one file. Keys that are not known are for other programs. The error has the line.
 func parse(data []byte, file string) (*Config, error) {
-	d, err := tomltext.Parse(data)
+	d, err := tomltext.Parse(data, tomltext.Max)
 	if err != nil {
 		return nil, err
 	}
 	p := &parser{d: d, file: file}
-	tables, ok := tablesOf(d.Values["registry"])
+	tables, ok := tomltext.Tables(d.Values["registry"])
 	if !ok {
-		return nil, p.bad(0, "registry is not written [[registry]]", "registry")
+		return nil, p.bad("registry", "registry is not written [[registry]]")
 	}
 	for i, t := range tables {
-		p.registry(i, t)
+		p.registry(fmt.Sprintf("registry[%d]", i), t)
 	}
 	p.version1(len(tables) > 0 || d.Values["unqualified-search-registries"] != nil)
 	p.conflicts()
@@ -31,38 +31,17 @@ func (p *parser) helpers() []string {
 	const key = "credential-helpers"
 	list, ok := p.d.Values[key].([]any)
 	if !ok && p.d.Values[key] != nil {
-		p.bad(0, key+" is not a list", key)
+		p.bad(key, key+" is not a list")
 	}
 	var out []string
 	for _, v := range list {
 		s, ok := v.(string)
 		if !ok || s == "" || strings.ContainsAny(s, `/\`+"\x00") {
-			p.bad(0, key+" has an entry that is no name of a helper", key)
+			p.bad(key, key+" has an entry that is no name of a helper")
 		}
 		out = append(out, s)
 	}
 	return out
-}
-
-// tablesOf is an array of tables, also when it is written inline; nil is an empty one.
-func tablesOf(v any) ([]map[string]any, bool) {
-	switch v := v.(type) {
-	case nil:
-		return nil, true
-	case []map[string]any:
-		return v, true
-	case []any:
-		var out []map[string]any
-		for _, e := range v {
-			t, ok := e.(map[string]any)
-			if !ok {
-				return nil, false
-			}
-			out = append(out, t)
-		}
-		return out, true
-	}
-	return nil, false
 }
 
 // parser collects the entries of one file and the first thing that is wrong.
@@ -70,45 +49,44 @@ type parser struct {
 	d       *tomltext.Document
 	file    string
 	entries []entry
-	mirrors int // tables seen so far
 	err     error
 }
 
-func (p *parser) bad(n int, text string, path ...string) error {
+// bad keeps what is wrong with the key at path, "registry[1].mirror[0].location", unless something was wrong before.
+func (p *parser) bad(path, text string) error {
 	if p.err == nil {
-		p.err = &tomltext.Error{Line: p.d.Line(n, path...), Text: text}
+		p.err = &tomltext.Error{Line: p.d.Line(path), Text: text}
 	}
 	return p.err
 }
 
-// value reads a key of a table as type T; a key that is not there is the zero value.
-func value[T any](p *parser, n int, table map[string]any, path ...string) (out T) {
-	key := path[len(path)-1]
+// value reads a key of the table at path as type T; a key that is not there is the zero value.
+func value[T any](p *parser, path string, table map[string]any, key string) (out T) {
 	v, there := table[key]
 	if !there {
 		return out
 	}
 	out, ok := v.(T)
 	if !ok {
-		p.bad(n, fmt.Sprintf("%s is not a %T", key, out), path...)
+		p.bad(path+"."+key, fmt.Sprintf("%s is not a %T", key, out))
 	}
 	return out
 }
 
 // location reads a place: host[:port] with a path or without.
-func (p *parser) location(n int, table map[string]any, path ...string) string {
-	out := strings.TrimRight(value[string](p, n, table, path...), "/")
+func (p *parser) location(path string, table map[string]any, key string) string {
+	out := strings.TrimRight(value[string](p, path, table, key), "/")
 	if strings.Contains(out, "://") {
-		p.bad(n, fmt.Sprintf("%s %q has a scheme, which it must not", path[len(path)-1], out), path...)
+		p.bad(path+"."+key, fmt.Sprintf("%s %q has a scheme, which it must not", key, out))
 	}
 	return out
 }
 
-func (p *parser) registry(n int, t map[string]any) {
+func (p *parser) registry(path string, t map[string]any) {
 	e := entry{
-		file: p.file, prefix: p.location(n, t, "registry", "prefix"), location: p.location(n, t, "registry", "location"),
-		insecure: value[bool](p, n, t, "registry", "insecure"), blocked: value[bool](p, n, t, "registry", "blocked"),
-		byDigestOnly: value[bool](p, n, t, "registry", "mirror-by-digest-only"),
+		file: p.file, prefix: p.location(path, t, "prefix"), location: p.location(path, t, "location"),
+		insecure: value[bool](p, path, t, "insecure"), blocked: value[bool](p, path, t, "blocked"),
+		byDigestOnly: value[bool](p, path, t, "mirror-by-digest-only"),
 	}
 	if e.prefix == "" {
 		e.prefix = e.location
@@ -116,39 +94,36 @@ func (p *parser) registry(n int, t map[string]any) {
 	wild := strings.HasPrefix(e.prefix, "*.")
 	switch {
 	case e.location == "" && !wild:
-		p.bad(n, "a registry has no location", "registry", "location")
+		p.bad(path+".location", "a registry has no location")
 	case strings.Contains(e.location, "*"):
-		p.bad(n, fmt.Sprintf("location %q has a *", e.location), "registry", "location")
+		p.bad(path+".location", fmt.Sprintf("location %q has a *", e.location))
 	case strings.Contains(strings.TrimPrefix(e.prefix, "*."), "*"), wild && strings.ContainsAny(e.prefix, "/:@"), e.prefix == "*.":
-		p.bad(n, fmt.Sprintf("prefix %q is not *. and a domain", e.prefix), "registry", "prefix")
+		p.bad(path+".prefix", fmt.Sprintf("prefix %q is not *. and a domain", e.prefix))
 	case t["pull-from-mirror"] != nil:
-		p.bad(n, "pull-from-mirror is for a mirror", "registry", "pull-from-mirror")
+		p.bad(path+".pull-from-mirror", "pull-from-mirror is for a mirror")
 	}
-	mirrors, ok := tablesOf(t["mirror"])
+	mirrors, ok := tomltext.Tables(t["mirror"])
 	if !ok {
-		p.bad(n, "mirror is not written [[registry.mirror]]", "registry", "mirror")
+		p.bad(path+".mirror", "mirror is not written [[registry.mirror]]")
 	}
-	for _, m := range mirrors {
-		e.mirrors = append(e.mirrors, p.mirror(m, e.byDigestOnly))
+	for i, m := range mirrors {
+		e.mirrors = append(e.mirrors, p.mirror(fmt.Sprintf("%s.mirror[%d]", path, i), m, e.byDigestOnly))
 	}
 	p.entries = append(p.entries, e)
 }
 
-func (p *parser) mirror(t map[string]any, byDigestOnly bool) mirror {
-	n, at := p.mirrors, []string{"registry", "mirror", ""}
-	key := func(name string) []string { return append(at[:2:2], name) }
-	p.mirrors++
+func (p *parser) mirror(path string, t map[string]any, byDigestOnly bool) mirror {
 	m := mirror{
-		location: p.location(n, t, key("location")...), insecure: value[bool](p, n, t, key("insecure")...),
-		pull: value[string](p, n, t, key("pull-from-mirror")...),
+		location: p.location(path, t, "location"), insecure: value[bool](p, path, t, "insecure"),
+		pull: value[string](p, path, t, "pull-from-mirror"),
 	}
 	switch {
 	case m.location == "" || strings.Contains(m.location, "*"):
-		p.bad(n, "a mirror has no location", key("location")...)
+		p.bad(path+".location", "a mirror has no location")
 	case m.pull != "" && byDigestOnly:
-		p.bad(n, "pull-from-mirror contradicts mirror-by-digest-only", key("pull-from-mirror")...)
+		p.bad(path+".pull-from-mirror", "pull-from-mirror contradicts mirror-by-digest-only")
 	case m.pull != "" && m.pull != pullAll && m.pull != pullDigest && m.pull != pullTag:
-		p.bad(n, fmt.Sprintf("pull-from-mirror %q is not %s, %s or %s", m.pull, pullAll, pullDigest, pullTag), key("pull-from-mirror")...)
+		p.bad(path+".pull-from-mirror", fmt.Sprintf("pull-from-mirror %q is not %s, %s or %s", m.pull, pullAll, pullDigest, pullTag))
 	}
 	return m
 }
@@ -165,7 +140,7 @@ func (p *parser) version1(hasVersion2 bool) {
 		for _, v := range all {
 			s, ok := v.(string)
 			if s = strings.TrimRight(s, "/"); !ok || s == "" || strings.Contains(s, "://") {
-				p.bad(0, fmt.Sprintf("registries.%s has an entry that is no registry", name), "registries", name, "registries")
+				p.bad("registries."+name+".registries", fmt.Sprintf("registries.%s has an entry that is no registry", name))
 			}
 			out = append(out, s)
 		}
@@ -173,7 +148,7 @@ func (p *parser) version1(hasVersion2 bool) {
 	}
 	insecure, blocked := list("insecure"), list("block")
 	if hasVersion2 && len(insecure)+len(blocked) > 0 {
-		p.bad(0, "it mixes version 1, [registries.insecure] or [registries.block], with version 2", "registries")
+		p.bad("registries", "it mixes version 1, [registries.insecure] or [registries.block], with version 2")
 	}
 	seen := map[string]int{}
 	at := func(s string) *entry {
@@ -202,9 +177,9 @@ func (p *parser) conflicts() {
 		case e.location == "" || !known:
 			first[e.location] = e
 		case old.insecure != e.insecure:
-			p.bad(i, fmt.Sprintf("registry %q is there twice, once insecure and once not", e.location), "registry", "insecure")
+			p.bad(fmt.Sprintf("registry[%d].insecure", i), fmt.Sprintf("registry %q is there twice, once insecure and once not", e.location))
 		case old.blocked != e.blocked:
-			p.bad(i, fmt.Sprintf("registry %q is there twice, once blocked and once not", e.location), "registry", "blocked")
+			p.bad(fmt.Sprintf("registry[%d].blocked", i), fmt.Sprintf("registry %q is there twice, once blocked and once not", e.location))
 		}
 	}
 }

@@ -136,7 +136,7 @@ func TestFind_version1(t *testing.T) {
 }
 
 func TestParse_errors(t *testing.T) {
-	const head = "[[registry]]\nlocation = \"a.example\"\n"
+	const head, mirror = "[[registry]]\nlocation = \"a.example\"\n", "[[registry.mirror]]\nlocation = 'm'\n"
 	tests := map[string]struct{ text, want string }{
 		"no TOML":           {"a = 1\nb = \n", "line 2: "},
 		"no UTF-8":          {"# x\n# \xff\n", "line 2: it is not UTF-8"},
@@ -150,11 +150,14 @@ func TestParse_errors(t *testing.T) {
 		"mirror":            {head + "[[registry.mirror]]\ninsecure = true\n", "line 3: a mirror has no location"},
 		"pull":              {head + "[[registry.mirror]]\nlocation = 'm'\npull-from-mirror = 'some'\n", `line 5: pull-from-mirror "some" is not all, digest-only or tag-only`},
 		"pull of a primary": {head + "pull-from-mirror = 'all'\n", "line 3: pull-from-mirror is for a mirror"},
+		"no mirror":         {head + "mirror = 'm'\n", "line 3: mirror is not written [[registry.mirror]]"},
+		"second mirror":     {head + mirror + "[[registry]]\nlocation = 'b'\n" + mirror + mirror + "pull-from-mirror = ''\ninsecure = 1\n", "line 12: insecure is not a bool"},
+		"in a string":       {"x = '''\n[[registry]]\nblocked = 1\n'''\n" + head + "blocked = 1\n", "line 7: blocked is not a bool"},
 		"both":              {head + "mirror-by-digest-only = true\n[[registry.mirror]]\nlocation = 'm'\npull-from-mirror = 'all'\n", "line 6: pull-from-mirror contradicts"},
 		"conflict":          {head + "[[registry]]\nprefix = 'b'\nlocation = 'a.example'\nblocked = true\n", `line 6: registry "a.example" is there twice`},
 		"helpers":           {"credential-helpers = 'a'\n", "line 1: credential-helpers is not a list"},
 		"helper's path":     {"\ncredential-helpers = ['a', '../b']\n", "line 2: credential-helpers has an entry that is no name of a helper"},
-		"mixed":             {head + "[registries.block]\nregistries = ['x']\n", "it mixes version 1"},
+		"mixed":             {head + "[registries.block]\nregistries = ['x']\n", "line 3: it mixes version 1"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

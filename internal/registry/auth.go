@@ -86,7 +86,7 @@ func (s *session) send(ctx context.Context, q *request) (*http.Response, error) 
 // repeat is send with the retries that are right for a request that may be
 // sent more than once.
 func (s *session) repeat(ctx context.Context, q *request) (*http.Response, error) {
-	return s.client.repeat(ctx, func() (*http.Response, error) { return s.send(ctx, q) })
+	return s.client.repeat(ctx, func(ctx context.Context) (*http.Response, error) { return s.send(ctx, q) })
 }
 
 // authorization returns the header for q as far as it is known what the
@@ -221,6 +221,9 @@ func (s *session) denied(status error, what string) error {
 	account, problem := s.login()
 	var st *StatusError
 	unauthorized := errors.As(status, &st) && st.StatusCode == http.StatusUnauthorized
+	if c := s.host.lastChallenge(); unauthorized && c != nil && c.scheme == "basic" {
+		st.login = true // a password is one of the registry, a token one of a repository
+	}
 	switch {
 	case !account.empty():
 		return diag.Wrap(diag.RepositoryForbidden, status,

@@ -222,10 +222,10 @@ func (r *Repository) askBlob(ctx context.Context, digest cas.Digest) (bool, erro
 		return false, err
 	}
 	what := fmt.Sprintf("look for blob %s in %s", digest, r.name)
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return false, interrupted(ctx, what)
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	has, err := r.hasBlob(ctx, digest)
 	code := diag.LayerNotDownloadable
 	if r.mode == ModePush {

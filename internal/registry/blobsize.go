@@ -21,10 +21,10 @@ func (r *Repository) askSize(ctx context.Context, digest cas.Digest) (int64, err
 		return 0, err
 	}
 	what := fmt.Sprintf("look at blob %s in %s", digest, r.name)
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return 0, interrupted(ctx, what)
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	size, err := r.blobSize(ctx, digest)
 	return size, r.coded(ctx, err, failure{code: diag.LayerNotDownloadable, what: what})
 }

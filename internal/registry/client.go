@@ -14,11 +14,13 @@
 //
 // The files: name (references), credentials and dockerconfig (who we are),
 // challenge, auth and token (how we prove it), transport and host (how bytes
-// travel), network and mirror (where content is read from), retry (what is repeated), manifest, blob, upload and referrers (the verbs),
+// travel), network and mirror (where content is read from), retry (what is
+// repeated), pace and quota (how fast), manifest, blob, upload and referrers (the verbs),
 // errors (what a person reads).
 package registry
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -48,7 +50,7 @@ const (
 	modeElsewhere
 )
 
-// DefaultParallel is the number of requests at once for one registry.
+// DefaultParallel is Options.Parallel where that is 0.
 const DefaultParallel = 8
 
 // Options configure a Client. The zero value is usable: no credentials, the
@@ -70,8 +72,8 @@ type Options struct {
 	Log *slog.Logger
 	// UserAgent is sent with every request; empty means "gantry".
 	UserAgent string
-	// Parallel is the number of requests at once for one registry, for
-	// reading and for writing each; 0 means DefaultParallel.
+	// Parallel is the number of questions, of downloads and of uploads at once
+	// for one registry; 0 means DefaultParallel.
 	Parallel int
 	// Limits are what a user may change; the zero value is the default.
 	Limits Limits
@@ -99,6 +101,9 @@ type Client struct {
 	limits   Limits
 	network  Network
 
+	pacing sync.Mutex // guards paces
+	paces  map[string]*pace
+
 	mu       sync.Mutex
 	hosts    map[hostKey]*host
 	down     map[string]bool // mirrors that could not be reached
@@ -112,7 +117,7 @@ func New(o Options) *Client {
 		getenv: o.Getenv, log: o.Log, agent: o.UserAgent, parallel: o.Parallel,
 		secrets: &secrets{}, policy: defaultRetryPolicy(rand.Float64), stall: stallLimit,
 		limits: o.Limits, network: o.Network,
-		hosts: map[hostKey]*host{}, down: map[string]bool{}, failed: map[failedAt]bool{}, sessions: map[sessionKey]*session{},
+		paces: map[string]*pace{}, hosts: map[hostKey]*host{}, down: map[string]bool{}, failed: map[failedAt]bool{}, sessions: map[sessionKey]*session{},
 	}
 	if o.Sleep != nil {
 		c.policy.sleep = o.Sleep
@@ -134,7 +139,7 @@ func New(o Options) *Client {
 	}
 	c.insecure = append(splitList(c.getenv("DOTNET_CONTAINER_INSECURE_REGISTRIES")), o.Insecure...)
 	c.uploads = uploadSettingsFrom(c.getenv)
-	c.strict, c.lax = httpClients(o.Limits.transport(o.Transport))
+	c.strict, c.lax = httpClients(o.Limits.transport(o.Transport, c.parallel))
 	c.limit()
 	return c
 }
@@ -160,6 +165,7 @@ type Repository struct {
 	host    *host
 	session *session
 	invalid error // the name cannot be used; every call returns it
+	refused error // why it must not be asked itself, only its mirrors
 	fixed   bool  // content is read here and nowhere else
 	spare   bool  // there is another place after this one
 }
@@ -170,10 +176,19 @@ func (c *Client) Repository(name Name, mode Mode) *Repository {
 	name = NewName(name.Registry, name.Repository)
 	insecure, err := c.network.Access(name)
 	r := c.repository(name, mode, insecure)
-	if r.invalid == nil && r.mode == ModePush {
-		r.invalid = err
+	r.refused = err
+	if r.mode == ModePush {
+		return r.Itself()
 	}
 	return r
+}
+
+// Itself is the repository without the mirrors that may stand in for it.
+func (r *Repository) Itself() *Repository {
+	out := *r
+	out.fixed = true
+	out.invalid = cmp.Or(r.invalid, r.refused)
+	return &out
 }
 
 func (c *Client) repository(name Name, mode Mode, insecure bool) *Repository {

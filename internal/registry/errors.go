@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/progress"
 )
 
 // ErrNotFound is in the chain of every error that says that a manifest or a
@@ -22,6 +23,11 @@ var ErrNotFound = errors.New("not found")
 // misses a blob or a child that the manifest names. Pushing the blobs again
 // without a mount repairs it.
 var ErrBlobUnknown = errors.New("the registry misses content that the manifest names")
+
+// ErrLogin is in the chain of an error when nobody may ask anything: the account
+// was refused itself, or there is none where one is wanted. A 401 that may be of
+// one repository alone, as one after a token was given, is none.
+var ErrLogin = errors.New("the login was refused")
 
 // maxErrorBody is how much of an error's body is read, in bytes.
 const maxErrorBody = 64 << 10
@@ -34,6 +40,9 @@ type StatusError struct {
 	Codes      []string // codes of the registry's error document
 	Detail     string   // its messages, shortened and without secrets
 	RetryAt    time.Time
+
+	limit quota
+	login bool // see ErrLogin
 }
 
 // Error names the request, the status and what the registry said.
@@ -48,12 +57,14 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// Is makes a 404 an ErrNotFound and the codes for missing content an
-// ErrBlobUnknown.
+// Is makes a 404 an ErrNotFound, a 401 about the account an ErrLogin, and the
+// codes for missing content an ErrBlobUnknown.
 func (e *StatusError) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
 		return e.StatusCode == http.StatusNotFound
+	case ErrLogin:
+		return e.login
 	case ErrBlobUnknown:
 		return e.hasCode("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")
 	}
@@ -79,8 +90,8 @@ func (c *Client) statusError(res *http.Response) *StatusError {
 	if res.Request != nil {
 		e.Method, e.URL = res.Request.Method, redactURL(res.Request.URL)
 	}
-	if at, ok := retryAfter(res.Header.Get("Retry-After"), c.policy.now()); ok && transient(res.StatusCode) {
-		e.RetryAt = at
+	if at, ok := notBefore(res, c.policy.now()); ok && transient(res.StatusCode) {
+		e.RetryAt, e.limit = at, quotaOf(res.Header)
 	}
 	e.Codes, e.Detail = parseErrors(body)
 	if e.Detail == "" && isHTML(res.Header) {
@@ -221,11 +232,26 @@ func (r *Repository) codedStatus(s *StatusError, f failure) error {
 			return diag.Wrap(f.notFound, s, f.what+": it does not exist", "check the name for a typing error; a registry may also answer so when the account may not see it")
 		}
 	case http.StatusTooManyRequests:
-		return diag.Wrap(f.code, s, f.what+": the registry limits requests", "run again later; a login often raises the limit").AsRetryable()
+		return r.limited(s, f)
 	}
 	e := diag.Wrap(f.code, s, f.what, statusHint(s))
 	e.Retryable = transient(s.StatusCode)
 	return e
+}
+
+// limited is the error when the registry wants fewer requests: what it allows,
+// and when it wants the next, as far as it says so.
+func (r *Repository) limited(s *StatusError, f failure) error {
+	what, hint := f.what+": the registry limits requests", "run again later; a login often raises the limit"
+	if s.limit.requests > 0 {
+		what += " to " + s.limit.String()
+	}
+	policy := r.session.client.policy
+	if left := s.RetryAt.Sub(policy.now()); !s.RetryAt.IsZero() && left > policy.mostOrdered {
+		what += ", and wants none for " + progress.Words(left)
+		hint = "run again then; a login often raises the limit. A pause of at most " + progress.Words(policy.mostOrdered) + " is waited for (retries.max-wait)"
+	}
+	return diag.Wrap(f.code, s, what, hint).AsRetryable()
 }
 
 func statusHint(s *StatusError) string {

@@ -121,6 +121,18 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
+func FuzzQuota(f *testing.F) {
+	f.Add("100;w=21600", "0;w=21600")
+	f.Add("10, 10;w=1;burst=5", "0")
+	f.Add("1;w=99999999999999999999", "-1")
+	f.Fuzz(func(t *testing.T, limit, remaining string) {
+		q := quotaOf(http.Header{"Ratelimit-Limit": {limit}, "Ratelimit-Remaining": {remaining}})
+		if known := q != (quota{}); known != (q.in > 0) || q.requests < 0 || q.in > maxQuota*time.Second || known != (q.String() != "") {
+			t.Errorf("%q, %q: got %v", limit, remaining, q)
+		}
+	})
+}
+
 func FuzzErrorDocument(f *testing.F) {
 	f.Add([]byte(`{"errors":[{"code":"A","message":"b\n"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

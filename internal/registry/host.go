@@ -21,7 +21,9 @@ type host struct {
 
 	strict, lax *http.Client // with the registry's own certificates, else the client's
 
-	reads  slots // requests that read
+	pace   *pace // of requests, whatever they are for
+	asks   slots // questions, whose answers are small
+	reads  slots // downloads
 	writes slots // uploads; apart from reads, as an upload may wait for one
 
 	deciding slots // held by the request that finds the scheme out
@@ -39,11 +41,14 @@ type host struct {
 func newHost(c *Client, addr, registry string, insecure bool) *host {
 	h := &host{
 		client: c, addr: addr, schemes: []string{"https"}, strict: c.strict, lax: c.lax,
+		asks:  newSlots(cmp.Or(c.limits.Requests, c.parallel)),
 		reads: newSlots(cmp.Or(c.limits.Downloads, c.parallel)), writes: newSlots(cmp.Or(c.limits.Uploads, c.parallel)), deciding: newSlots(1),
 	}
 	if c.uploads.serial {
 		h.writes = newSlots(1)
 	}
+	h.pace = c.paceOf(addr)
+	h.pace.widen(cap(h.asks)+cap(h.reads)+cap(h.writes), cap(h.writes))
 	switch {
 	case isLoopback(addr):
 		h.schemes, h.insecure = []string{"http", "https"}, true
@@ -131,10 +136,15 @@ func (h *host) owns(u *url.URL) bool {
 // send sends q once, under the scheme that is known to work; the first
 // request finds it out and the others wait for it.
 func (h *host) send(ctx context.Context, q *request, authorization string) (*http.Response, error) {
+	if q.url != nil && !h.owns(q.url) {
+		return h.client.exchange(ctx, h.elsewhere(q.url.Host), q.url, q, "")
+	}
+	return h.pace.send(ctx, h.pace.lane(q), q, func() (*http.Response, error) { return h.sendNow(ctx, q, authorization) })
+}
+
+// sendNow is send when it is the request's turn.
+func (h *host) sendNow(ctx context.Context, q *request, authorization string) (*http.Response, error) {
 	if q.url != nil {
-		if !h.owns(q.url) {
-			return h.client.exchange(ctx, h.elsewhere(q.url.Host), q.url, q, "")
-		}
 		return h.client.exchange(ctx, h.httpClient(), q.url, q, authorization)
 	}
 	if len(h.schemes) == 1 {

@@ -9,9 +9,9 @@ import (
 // Limits are what a user may change of how registries are spoken to. Zero
 // means the default.
 type Limits struct {
-	// Uploads and Downloads are how many there may be at once for one
-	// registry; the default is Options.Parallel.
-	Uploads, Downloads int
+	// Requests are the questions, Uploads and Downloads the transfers that
+	// there may be at once for one registry; the default is Options.Parallel.
+	Requests, Uploads, Downloads int
 	// Connect is how long a connection may take to come about (30 s), Stall
 	// how long one may stand still (60 s).
 	Connect, Stall time.Duration
@@ -40,8 +40,8 @@ func (c *Client) limit() {
 	}
 }
 
-// transport is t, or the default one with these limits.
-func (l Limits) transport(t http.RoundTripper) http.RoundTripper {
+// transport is t, or the default one with these limits, which keeps as many connections as there are requests at once.
+func (l Limits) transport(t http.RoundTripper, parallel int) http.RoundTripper {
 	if t != nil {
 		return t
 	}
@@ -50,6 +50,6 @@ func (l Limits) transport(t http.RoundTripper) http.RoundTripper {
 		out.DialContext = (&net.Dialer{Timeout: l.Connect, KeepAlive: keepAlive}).DialContext
 		out.TLSHandshakeTimeout = l.Connect
 	}
-	out.MaxIdleConnsPerHost = max(out.MaxIdleConnsPerHost, l.Uploads+l.Downloads)
+	out.MaxIdleConnsPerHost = max(out.MaxIdleConnsPerHost, 2*parallel, l.Requests+l.Uploads+l.Downloads)
 	return out
 }

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,7 +42,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	c, _, _ := testClient(t, nil, Options{Limits: Limits{Uploads: 3, Downloads: 5, Stall: time.Minute / 2}, Parallel: 7})
-	if h := c.Repository(name, ModePush).host; cap(h.writes) != 3 || cap(h.reads) != 5 || c.stall != time.Minute/2 {
+	if h := c.Repository(name, ModePush).host; cap(h.writes) != 3 || cap(h.reads) != 5 || cap(h.asks) != 7 || c.stall != time.Minute/2 {
 		t.Errorf("%d uploads, %d downloads, %s", cap(h.writes), cap(h.reads), c.stall)
 	}
 }
@@ -64,5 +67,46 @@ func TestLimits_connect(t *testing.T) {
 	defer cancel()
 	if _, err := c.Repository(name, ModePull).Manifest(ctx, "1"); err == nil || ctx.Err() != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Connections are kept for as many requests as there are at once.
+func TestTransport_connections(t *testing.T) {
+	const parallel, bursts = 64, 5
+	var opened atomic.Int64
+	all := &sync.WaitGroup{} // that have to be there before one is answered
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/burst") {
+			all.Done()
+			all.Wait()
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	repository := New(Options{Parallel: parallel}).Repository(Name{Registry: strings.TrimPrefix(server.URL, "http://"), Repository: "app"}, ModePull)
+	ask := func(tag string) {
+		if _, err := repository.HeadManifest(t.Context(), tag); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	for range parallel { // with whose answers the number at once grows
+		ask("1")
+	}
+	for range bursts {
+		all.Add(parallel)
+		var asked sync.WaitGroup
+		for range parallel {
+			asked.Go(func() { ask("burst") })
+		}
+		asked.Wait()
+	}
+	if n := opened.Load(); n > 2*parallel {
+		t.Errorf("%d connections for %d requests at once", n, parallel)
 	}
 }

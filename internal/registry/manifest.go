@@ -58,10 +58,10 @@ func (r *Repository) readManifest(ctx context.Context, tagOrDigest string) (*Man
 	if err := r.checkUse(tagOrDigest); err != nil {
 		return nil, err
 	}
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return nil, interrupted(ctx, "get manifest "+r.refer(tagOrDigest))
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	return r.manifest(ctx, tagOrDigest)
 }
 
@@ -82,7 +82,7 @@ func (r *Repository) manifest(ctx context.Context, ref string) (*Manifest, error
 
 func (r *Repository) getManifest(ctx context.Context, ref string) (*Manifest, error) {
 	var body []byte
-	res, err := r.client.repeat(ctx, func() (*http.Response, error) {
+	res, err := r.client.repeat(ctx, func(ctx context.Context) (*http.Response, error) {
 		res, err := r.session.send(ctx, r.manifestRequest(http.MethodGet, ref))
 		if err != nil || res.StatusCode != http.StatusOK {
 			return res, err
@@ -142,10 +142,10 @@ func (r *Repository) askManifest(ctx context.Context, tagOrDigest string) (Descr
 	if err := r.checkUse(tagOrDigest); err != nil {
 		return Descriptor{}, err
 	}
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return Descriptor{}, interrupted(ctx, "head manifest "+r.refer(tagOrDigest))
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	d, ok, err := r.headManifest(ctx, tagOrDigest)
 	if err != nil {
 		f := failure{code: diag.ManifestPullFailed, notFound: diag.RepositoryNotFound, what: "head manifest " + r.refer(tagOrDigest)}

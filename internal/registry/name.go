@@ -20,6 +20,9 @@ const (
 	domainForm      = `(?:` + domainComponent + `(?:\.` + domainComponent + `)*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]{1,5})?`
 )
 
+// tagCharacters are those of a tag; the first is none of the last two.
+const tagCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
 // maxNameLength is the longest registry and repository together, in bytes.
 const maxNameLength = 255
 
@@ -29,7 +32,6 @@ var (
 		return regexp.MustCompile(`^` + pathComponent + `(?:/` + pathComponent + `)*$`)
 	})
 	registryForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + domainForm + `$`) })
-	tagForm      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`) })
 )
 
 const (
@@ -183,7 +185,7 @@ func ParseRepository(s string) error {
 // ParseTag checks that s is a tag of the distribution specification. Fails
 // with CONTAINER2007.
 func ParseTag(s string) error {
-	if !tagForm().MatchString(s) {
+	if s == "" || len(s) > 128 || s[0] == '.' || s[0] == '-' || strings.Trim(s, tagCharacters) != "" {
 		return diag.New(diag.InvalidTag, fmt.Sprintf("tag %q is not valid", s),
 			"use at most 128 letters, digits, _ . -, and do not begin with . or -")
 	}

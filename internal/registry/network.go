@@ -92,6 +92,25 @@ func read[T any](ctx context.Context, r *Repository, ref string, ask func(contex
 	return none, diag.New(diag.Internal, "no place to read "+r.refer(ref)+" from", "please report it")
 }
 
+// mirrors are the places beside the registry itself, as far as they may be
+// asked.
+func (r *Repository) mirrors(ref string) ([]*Repository, error) {
+	if r.invalid != nil || r.mode == ModePush || r.fixed {
+		return nil, nil
+	}
+	places, err := r.client.network.Places(r.name, ref)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Repository
+	for _, p := range places {
+		if at := r.at(p); p.Refused == nil && p.Name != r.name && !r.client.isDown(at) {
+			list = append(list, at)
+		}
+	}
+	return list, nil
+}
+
 // at is the repository of a place. The variables with credentials are for the
 // registry that the user named and go to no other.
 func (r *Repository) at(p Place) *Repository {

@@ -29,10 +29,10 @@ func (r *Repository) askByte(ctx context.Context, digest cas.Digest, size int64)
 		return false, err
 	}
 	what := fmt.Sprintf("look at blob %s in %s", digest, r.name)
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return false, interrupted(ctx, what)
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	has, err := r.probeBlob(ctx, digest, size)
 	code := diag.LayerNotDownloadable
 	if r.mode == ModePush {
@@ -88,7 +88,7 @@ var errNoByte = errors.New("no byte came")
 // which notices an outage soon enough.
 func (r *Repository) sendProbe(ctx context.Context, q *request) (*http.Response, error) {
 	broken := 0
-	return r.client.repeat(ctx, func() (*http.Response, error) {
+	return r.client.repeat(ctx, func(ctx context.Context) (*http.Response, error) {
 		res, err := r.session.send(ctx, q)
 		var network *networkError
 		if !errors.As(err, &network) {

@@ -43,16 +43,39 @@ type Referrer struct {
 // an artifact type. A registry without the list is asked for the tag that
 // stands in for it. No referrers, and no such list, is an empty answer. The
 // list is the registry's word and no proof: whoever may push may put anything
-// into it. Errors are those of Manifest.
+// into it. Mirrors are asked where the registry itself cannot be reached: they
+// need not have what was attached since. Errors are those of Manifest.
 func (r *Repository) Referrers(ctx context.Context, subject cas.Digest, artifactType string) ([]Referrer, error) {
 	if err := r.checkUse(string(subject)); err != nil {
 		return nil, err
 	}
+	mirrors, err := r.mirrors(string(subject))
+	if err != nil {
+		return nil, err
+	}
+	if len(mirrors) == 0 || !r.client.isDown(r) {
+		out, err := r.referrers(impatient(ctx, len(mirrors) > 0), subject, artifactType)
+		if len(mirrors) == 0 || ctx.Err() != nil || diag.CodeOf(err) != diag.RegistryUnreachable {
+			return out, err
+		}
+		r.client.noteDown(r, err)
+	}
+	for i, at := range mirrors {
+		out, err := at.referrers(impatient(ctx, i < len(mirrors)-1), subject, artifactType)
+		if err == nil || ctx.Err() != nil || i == len(mirrors)-1 {
+			return out, err
+		}
+	}
+	return nil, nil
+}
+
+// referrers is Referrers of this place alone.
+func (r *Repository) referrers(ctx context.Context, subject cas.Digest, artifactType string) ([]Referrer, error) {
 	what := "list referrers of " + r.refer(string(subject))
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return nil, interrupted(ctx, what)
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	entries, known, err := r.askReferrers(ctx, subject, artifactType)
 	if err != nil {
 		return nil, r.coded(ctx, err, failure{code: diag.ManifestPullFailed, what: what})
@@ -123,7 +146,7 @@ func noReferrers(res *http.Response) bool {
 // readAnswer sends q and reads the body of a 200, at most a manifest's size.
 func (r *Repository) readAnswer(ctx context.Context, q *request) (*http.Response, []byte, error) {
 	var body []byte
-	res, err := r.client.repeat(ctx, func() (*http.Response, error) {
+	res, err := r.client.repeat(ctx, func(ctx context.Context) (*http.Response, error) {
 		res, err := r.session.send(ctx, q)
 		if err != nil || res.StatusCode != http.StatusOK {
 			return res, err
@@ -180,15 +203,32 @@ func parseReferrers(contentType string, body []byte) (*referrerList, error) {
 }
 
 func (l *referrerList) has(d cas.Digest) bool {
-	return slices.ContainsFunc(l.entries, func(raw json.RawMessage) bool {
-		var e struct {
-			Digest string `json:"digest"`
-		}
-		return json.Unmarshal(raw, &e) == nil && e.Digest == string(d)
-	})
+	return slices.ContainsFunc(l.entries, func(raw json.RawMessage) bool { return digestOf(raw) == string(d) })
 }
 
-// with encodes the list with one more entry.
+// digestOf is the digest of an entry; empty for one that cannot be read.
+func digestOf(raw json.RawMessage) string {
+	var e struct {
+		Digest string `json:"digest"`
+	}
+	if json.Unmarshal(raw, &e) != nil {
+		return ""
+	}
+	return e.Digest
+}
+
+// missing are those of some entries that the list does not have.
+func (l *referrerList) missing(entries []json.RawMessage) []json.RawMessage {
+	var out []json.RawMessage
+	for _, e := range entries {
+		if d := digestOf(e); d != "" && !slices.ContainsFunc(l.entries, func(raw json.RawMessage) bool { return digestOf(raw) == d }) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// with encodes the list with an entry, if it is not there.
 func (l *referrerList) with(e Referrer) ([]byte, error) {
 	raw, err := json.Marshal(e)
 	if err != nil {
@@ -198,7 +238,11 @@ func (l *referrerList) with(e Referrer) ([]byte, error) {
 	if top == nil {
 		top = map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + OCIIndex + `"`)}
 	}
-	if top["manifests"], err = json.Marshal(append(slices.Clone(l.entries), raw)); err != nil {
+	entries := slices.Clone(l.entries)
+	if !l.has(e.Digest) {
+		entries = append(entries, raw)
+	}
+	if top["manifests"], err = json.Marshal(entries); err != nil {
 		return nil, err
 	}
 	return json.Marshal(top)
@@ -230,7 +274,8 @@ func (r *Repository) referrerTag(ctx context.Context, subject cas.Digest) (*refe
 // the manifest says of itself. Whether the registry keeps that list is told by
 // its answer (OCI-Subject); else the tag that stands in for it is read,
 // extended, written, and read again, as another writer may do the same at that
-// moment. Its content, the blobs that it names, must be there already.
+// moment; entries of others that such a writer lost are put back. Its content,
+// the blobs that it names, must be there already.
 func (r *Repository) PushReferrer(ctx context.Context, subject cas.Digest, as Referrer, body []byte) error {
 	as.Digest, as.Size = cas.DigestOf(body), int64(len(body))
 	header, err := r.pushManifest(ctx, string(as.Digest), as.MediaType, body)
@@ -240,20 +285,41 @@ func (r *Repository) PushReferrer(ctx context.Context, subject cas.Digest, as Re
 	if header.Get("OCI-Subject") == string(subject) {
 		return nil
 	}
-	for range maxReferrerRounds {
+	var seen []json.RawMessage
+	for round := range maxReferrerRounds {
 		list, err := r.referrerTag(ctx, subject)
-		if err != nil || list.has(as.Digest) {
+		if err != nil {
 			return err
 		}
+		lost := list.missing(seen)
+		if len(lost) == 0 && list.has(as.Digest) {
+			return nil
+		}
+		list.entries = append(list.entries, lost...)
+		seen = slices.Clone(list.entries)
 		extended, err := list.with(as)
 		if err != nil {
 			return diag.Wrap(diag.Internal, err, "the list of referrers cannot be encoded", "please report it")
 		}
-		if err := r.PushManifest(ctx, referrersTag(subject), OCIIndex, extended); err != nil {
+		err = r.PushManifest(ctx, referrersTag(subject), OCIIndex, extended)
+		switch again := round < maxReferrerRounds-1; {
+		case err != nil && (!again || !crossed(err)):
 			return err
+		case err != nil:
+			if err := r.client.policy.sleep(ctx, r.client.policy.pause(round+1)); err != nil {
+				return interrupted(ctx, "write the list of referrers of "+r.refer(string(subject)))
+			}
 		}
 	}
 	return nil // it was written each time: the registry answers with what was there before
+}
+
+// crossed says whether a manifest may have been refused because of another
+// writer: a registry on a file system (distribution 2.8) does not find what a
+// manifest names while the same is written once more.
+func crossed(err error) bool {
+	s, ok := asStatus(err)
+	return ok && s.StatusCode == http.StatusBadRequest && s.hasCode("DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")
 }
 
 // DropReferrers takes deleted manifests out of the list of subject's

@@ -72,7 +72,7 @@ func (p retryPolicy) judge(res *http.Response, err error) attempt {
 		if !transient(res.StatusCode) {
 			return attempt{}
 		}
-		after, _ := retryAfter(res.Header.Get("Retry-After"), p.now())
+		after, _ := notBefore(res, p.now())
 		return attempt{again: true, after: after}
 	}
 	var unreachable *unreachableError
@@ -93,11 +93,24 @@ func (a attempt) trouble(n int) bool { return a.few || !a.after.IsZero() || n > 
 
 // repeat calls send until it succeeds or is not worth repeating. It returns
 // the last answer or error.
-func (c *Client) repeat(ctx context.Context, send func() (*http.Response, error)) (*http.Response, error) {
+//
+// What the server turned away while it answered others is no attempt: it was
+// not this request's fault. Nor does the time count that it waited before it
+// was sent first.
+func (c *Client) repeat(ctx context.Context, send func(context.Context) (*http.Response, error)) (*http.Response, error) {
+	ctx, t, end := withTurn(ctx)
+	defer end()
 	start := c.policy.now()
 	for n := 1; ; n++ {
-		res, err := send()
+		res, err := send(ctx)
 		a := c.policy.judge(res, err)
+		if t.moved {
+			t.moved = false
+			n--
+		}
+		if !t.began.IsZero() {
+			start = t.began
+		}
 		if !a.again || ctx.Err() != nil || !c.policy.more(n, a) || isImpatient(ctx) && a.trouble(n) {
 			return res, err
 		}
@@ -152,6 +165,18 @@ func transient(status int) bool {
 		return true
 	}
 	return false
+}
+
+// notBefore is when a server wants to be asked again: as it says, or after the
+// time that its quota is for when nothing is left of it.
+func notBefore(res *http.Response, now time.Time) (time.Time, bool) {
+	if at, ok := retryAfter(res.Header.Get("Retry-After"), now); ok {
+		return at, true
+	}
+	if q := quotaOf(res.Header); q.none && res.StatusCode == http.StatusTooManyRequests {
+		return now.Add(q.in), true
+	}
+	return time.Time{}, false
 }
 
 // retryAfter reads a Retry-After header, seconds or a date (RFC 9110,

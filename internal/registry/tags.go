@@ -22,10 +22,10 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 		return nil, r.invalid
 	}
 	what := "list the tags of " + r.name.String()
-	if err := r.host.reads.acquire(ctx); err != nil {
+	if err := r.host.asks.acquire(ctx); err != nil {
 		return nil, interrupted(ctx, what)
 	}
-	defer r.host.reads.release()
+	defer r.host.asks.release()
 	tags, err := r.tags(ctx)
 	if err != nil {
 		return nil, r.coded(ctx, err, failure{code: diag.ManifestPullFailed, what: what})

@@ -168,8 +168,11 @@ func (s *session) sendRealm(ctx context.Context, q *request, authorization strin
 		}
 		return checkRedirect(req, via)
 	}
-	return s.client.repeat(ctx, func() (*http.Response, error) {
-		return s.client.exchange(ctx, &client, q.url, q, authorization)
+	return s.client.repeat(ctx, func(ctx context.Context) (*http.Response, error) {
+		p := s.client.paceOf(q.url.Host)
+		return p.send(ctx, &p.tokens, q, func() (*http.Response, error) {
+			return s.client.exchange(ctx, &client, q.url, q, authorization)
+		})
 	})
 }
 
@@ -210,6 +213,9 @@ func readToken(res *http.Response) (token, error) {
 // tokenFailure gives an error of a token server its code.
 func (s *session) tokenFailure(ctx context.Context, err error) error {
 	what := "no token for " + s.name.String()
+	if status, ok := asStatus(err); ok && status.StatusCode == http.StatusUnauthorized {
+		status.login = true
+	}
 	r := &Repository{name: s.name, session: s}
 	return r.coded(ctx, err, failure{code: diag.CredentialsUnavailable, what: what})
 }

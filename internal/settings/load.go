@@ -132,7 +132,7 @@ func (s *Settings) read(file string, named bool) error {
 	if err != nil {
 		return diag.Wrap(diag.SettingsUnreadable, err, "settings cannot be read", "name another file, or check its rights")
 	}
-	d, err := tomltext.Parse(data)
+	d, err := tomltext.Parse(data, tomltext.Max)
 	if err != nil {
 		return diag.Wrap(diag.SettingsUnreadable, err, file+" is not TOML", "repair it")
 	}
@@ -160,7 +160,7 @@ func readFile(file string) ([]byte, error) {
 // take sets what one key of a file says.
 func (s *Settings) take(d *tomltext.Document, file, dir string, path []string) error {
 	name := strings.Join(path, ".")
-	where := fmt.Sprintf("%s, line %d", file, d.Line(0, path...))
+	where := fmt.Sprintf("%s, line %d", file, d.Line(name))
 	value := lookUp(d.Values, path)
 	if len(path) == 1 && isTable(name) {
 		if _, ok := value.(map[string]any); ok {

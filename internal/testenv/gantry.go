@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ type Package struct {
 	Version string
 }
 
+// packed has what PackGantry returned in this process, by runtime identifiers.
+var packed sync.Map
+
 // PackGantry packs Gantry.Containers with scripts/pack, for this machine
 // alone unless rids names others. The same sources are packed once, also across
 // test runs.
@@ -36,6 +40,18 @@ func PackGantry(t testing.TB, rids ...string) Package {
 	if len(rids) == 0 {
 		rids = []string{hostRID()}
 	}
+	key := strings.Join(rids, " ")
+	if p, ok := packed.Load(key); ok {
+		return p.(Package)
+	}
+	p := packSources(t, rids)
+	packed.Store(key, p)
+	return p
+}
+
+// packSources packs the sources as they are now, unless that was done before.
+func packSources(t testing.TB, rids []string) Package {
+	t.Helper()
 	root := Root(t)
 	p := Package{Version: "0.1.0-test." + sourceHash(t, root, rids)}
 	feeds := cacheDir(t, "feed")
@@ -105,17 +121,39 @@ func (p Package) WriteNuGetConfig(t testing.TB, dir string) {
 	}
 }
 
+// builtGantry has what BuildGantry returned in this process.
+var builtGantry sync.Map
+
 // BuildGantry builds cmd/gantry as scripts/pack does and returns the binary's
-// path. Go's own cache makes a second call cheap.
+// path, which is every test's. The same sources are built once, also across
+// test runs.
 func BuildGantry(t testing.TB) string {
 	t.Helper()
 	Require(t, "go")
-	file := filepath.Join(t.TempDir(), "gantry")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version=0.1.0-test", "-o", file, "./cmd/gantry")
-	cmd.Dir = Root(t)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	must(t, cmd)
+	if file, ok := builtGantry.Load(""); ok {
+		return file.(string)
+	}
+	root, binaries := Root(t), cacheDir(t, "bin")
+	dir := filepath.Join(binaries, "gantry-test."+sourceHash(t, root, nil))
+	lock := flock.New(dir + ".lock")
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	file := filepath.Join(dir, "gantry")
+	if _, err := os.Stat(file); err != nil {
+		forgetOld(t, binaries)
+		half := file + ".half"
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false",
+			"-ldflags", "-s -w -X main.version=0.1.0-test", "-o", half, "./cmd/gantry")
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		must(t, cmd)
+		if err := os.Rename(half, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	builtGantry.Store("", file)
 	return file
 }
 

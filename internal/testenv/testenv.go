@@ -44,13 +44,13 @@ func missing(t testing.TB, why string) {
 	t.Skip("skip: " + why)
 }
 
-// Look finds a tool on PATH and in the folders of administrators' tools,
-// which are not on every user's PATH.
+// Look finds a tool on PATH and in the folders of administrators' tools and
+// of Docker's plugins, which are not on every user's PATH.
 func Look(tool string) (string, error) {
 	if path, err := exec.LookPath(tool); err == nil {
 		return path, nil
 	}
-	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/libexec/docker/cli-plugins"} {
 		if path, err := exec.LookPath(filepath.Join(dir, tool)); err == nil {
 			return path, nil
 		}

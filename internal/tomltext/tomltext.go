@@ -13,7 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Max is the largest document that is read, in bytes.
+// Max is the largest configuration file that is read, in bytes.
 const Max = 1 << 20
 
 // Document is a TOML document.
@@ -24,7 +24,7 @@ type Document struct {
 	// Keys are all keys and tables in their order, each with its path.
 	Keys [][]string
 
-	lines []string
+	lines map[string]int // by path, "image[1].matrix.os"
 }
 
 // Error says where a document is not TOML. Line is counted from 1.
@@ -36,16 +36,20 @@ type Error struct {
 // Error returns the line and the reason.
 func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Text) }
 
-// Parse reads a document. The error is an *Error.
-func Parse(data []byte) (d *Document, err error) {
-	if len(data) > Max {
-		return nil, &Error{Line: 1, Text: fmt.Sprintf("the document has more than %d bytes", Max)}
+// Parse reads a document of at most limit bytes. The error is an *Error.
+func Parse(data []byte, limit int) (d *Document, err error) {
+	if len(data) > limit {
+		return nil, &Error{Line: 1, Text: fmt.Sprintf("the document has more than %d bytes", limit)}
 	}
 	if !utf8.Valid(data) {
 		return nil, &Error{Line: 1 + strings.Count(string(data[:validPrefix(data)]), "\n"), Text: "it is not UTF-8"}
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
-	d = &Document{Values: map[string]any{}, lines: strings.Split(text, "\n")}
+	lines, deep := scanLines(text) // before the library, which calls itself
+	if deep > 0 {
+		return nil, &Error{Line: deep, Text: fmt.Sprintf("values or the parts of a key stand in one another more than %d deep", maxNested)}
+	}
+	d = &Document{Values: map[string]any{}, lines: lines}
 	meta, err := toml.Decode(text, &d.Values)
 	if err != nil {
 		out := &Error{Line: 1, Text: strings.TrimPrefix(err.Error(), "toml: ")}
@@ -74,36 +78,13 @@ func validPrefix(data []byte) int {
 	return n
 }
 
-// Line is the line of a key, counted from 1, and that of its table where the key stands in no line of its own. n counts the tables of
-// that name from 0, for arrays of tables. It is for messages: a text that looks like a key inside a string of several lines is taken for
-// one.
-func (d *Document) Line(n int, path ...string) int {
-	name, table := path[len(path)-1], strings.Join(path[:len(path)-1], ".")
-	at, best := "", 1
-	for i, line := range d.lines {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			at = strings.NewReplacer(" ", "", "\t", "", `"`, "", "'", "").Replace(strings.Trim(cutComment(line), "[] \t\r"))
-			if at == strings.Join(path, ".") || at == table {
-				if n--; n >= -1 {
-					best = i + 1
-				}
-			}
-			continue
-		}
-		key, _, found := strings.Cut(line, "=")
-		if !found || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key = strings.Trim(strings.TrimSpace(key), `"'`)
-		if at == table && (n < 0 || table == "") && key == name || at == "" && key == table+"."+name {
-			return i + 1
+// Line is the line, counted from 1, of a key or table, or that of the nearest table around it where it stands in no line of its own. path is
+// "cache.dir" or, with the numbers of tables of an array from 0, "registry[1].mirror[0].location".
+func (d *Document) Line(path string) int {
+	for at := path; at != ""; at = at[:max(strings.LastIndexAny(at, ".["), 0)] {
+		if line, known := d.lines[at]; known {
+			return line
 		}
 	}
-	return best
-}
-
-func cutComment(line string) string {
-	before, _, _ := strings.Cut(line, "#")
-	return before
+	return 1
 }

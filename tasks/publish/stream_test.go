@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // streamed is a folder with two layers, a registry, and a proxy before it.
 type streamed struct {

@@ -65,6 +65,8 @@ func TestParse_refuses(t *testing.T) {
 		{"-package", "feed", "-version", "1", "-latency", "0,fast"},
 		{"-package", "feed", "-version", "1", "-latency", "-1"},
 		{"-package", "feed", "-version", "1", "more"},
+		{"-package", "feed", "-version", "1", "-graph", "gantry"},
+		{"-graph", "gantry", "-rounds", "0"},
 	} {
 		if o, err := parse(args); err == nil {
 			t.Errorf("%q: got %+v, want an error", args, o)

@@ -18,30 +18,37 @@ type usage struct {
 	Seconds float64 `json:"seconds"`
 	// CPUSeconds are user and system time of all of them, also of those that outlived the command.
 	CPUSeconds float64 `json:"cpuSeconds"`
+	// PeakBytes is the largest resident size of the command itself.
+	PeakBytes int64 `json:"peakBytes"`
 }
 
 // measured runs a command and says what it took. When it fails, the error has the command and what it wrote.
 func measured(ctx context.Context, dir string, env []string, args ...string) (usage, error) {
+	u, _, err := measuredOutput(ctx, dir, env, args...)
+	return u, err
+}
+
+// measuredOutput is measured, with what the command wrote.
+func measuredOutput(ctx context.Context, dir string, env []string, args ...string) (u usage, out []byte, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return usage{}, err
+		return u, nil, err
 	}
 	read, write, err := os.Pipe()
 	if err != nil {
-		return usage{}, err
+		return u, nil, err
 	}
 	defer read.Close()
 	cmd := exec.CommandContext(ctx, self, append([]string{"exec"}, args...)...)
 	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, env, []*os.File{write}
 	endWithParent(cmd)
-	out, err := cmd.CombinedOutput()
+	out, err = cmd.CombinedOutput()
 	write.Close()
 	if err != nil {
-		return usage{}, fmt.Errorf("in %s: %s: %w\n%s", dir, strings.Join(args, " "), err, out)
+		return u, out, fmt.Errorf("in %s: %s: %w\n%s", dir, strings.Join(args, " "), err, out)
 	}
-	var u usage
 	err = json.NewDecoder(read).Decode(&u)
-	return u, err
+	return u, out, err
 }
 
 // execMain is the process between the bench and the command: the command's orphans become its children, so that their time is
@@ -67,7 +74,7 @@ func execMain(args []string) int {
 	}
 	cpu, err := reapAll()
 	if err == nil {
-		err = writeUsage(report, usage{took.Seconds(), cpu.Seconds()})
+		err = writeUsage(report, usage{took.Seconds(), cpu.Seconds(), residentPeak(cmd.ProcessState)})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench exec:", err)

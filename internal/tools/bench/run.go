@@ -31,8 +31,29 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	b := &bench{options: o, work: work, doc: &results.Document{Rounds: o.rounds}, sessions: map[string][]*session{}}
-	if b.registry, err = startRegistry(ctx, work); err != nil {
+	b := &bench{options: o, work: work, sessions: map[string][]*session{}}
+	if b.doc, err = results.Read(o.out); err != nil {
+		return err
+	}
+	gantry := o.gantry
+	if gantry == "" && len(b.selected()) > 0 {
+		b.doc = &results.Document{Rounds: o.rounds, Graph: b.doc.Graph}
+		if err := b.publishes(ctx); err != nil {
+			return err
+		}
+		gantry = b.tool()
+	}
+	if gantry != "" {
+		if err := b.graph(ctx, gantry); err != nil {
+			return err
+		}
+	}
+	return b.doc.Write(o.out)
+}
+
+// publishes measures Gantry and the SDK in turns.
+func (b *bench) publishes(ctx context.Context) (err error) {
+	if b.registry, err = startRegistry(ctx, b.work); err != nil {
 		return err
 	}
 	defer b.registry.close()
@@ -42,17 +63,14 @@ func run(ctx context.Context, o options) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for round := range o.rounds {
+	for round := range b.rounds {
 		for _, a := range b.selected() {
 			if err := b.round(ctx, a, round); err != nil {
 				return err
 			}
 		}
 	}
-	if err := b.finish(ctx); err != nil {
-		return err
-	}
-	return b.doc.Write(o.out)
+	return b.finish(ctx)
 }
 
 // selected are the apps of which anything is to be measured.

@@ -35,6 +35,9 @@ func (d *Document) markdown() string {
 		b.WriteString("\n## Memory\n\nThe largest resident size of a process of `gantry`, by stage, in a round of its own. A process of " +
 			"less than 10 MiB counts as that much.\n\n" + d.peakTable())
 	}
+	if d.Graph != nil {
+		b.WriteString(d.Graph.markdown())
+	}
 	return b.String()
 }
 
@@ -55,11 +58,15 @@ other cases start from: it was made once, not in each round. `+"`gantry version`
 `, d.Rounds, m.Cores, m.Processor, m.Platform, m.DotnetSDK, m.Base, m.GantryStartMilliseconds)
 }
 
-// summary is the part for the README: the numbers to reach and one of the charts.
+// summary is the part for the README: the numbers to reach and the charts.
 func (d *Document) summary() string {
-	return fmt.Sprintf("%s\nMedians of %d rounds on %d cores, .NET SDK %s, registry on loopback: [all cases and how they are measured](bench/results.md).\n\n"+
+	text := fmt.Sprintf("%s\nMedians of %d rounds on %d cores, .NET SDK %s, registry on loopback: [all cases and how they are measured](bench/results.md).\n\n"+
 		"![%s](bench/change.svg)\n\n![%s](bench/size.svg)\n",
 		d.goalTable(), d.Rounds, d.Machine.Cores, d.Machine.DotnetSDK, changeAlt, sizeAlt)
+	if d.Graph != nil {
+		text += "\n" + d.Graph.summary()
+	}
+	return text
 }
 
 func (d *Document) goalTable() string {

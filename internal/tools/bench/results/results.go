@@ -26,6 +26,20 @@ type Document struct {
 	Limits *Limits `json:"limits,omitempty"`
 	Cases  []*Case `json:"cases"`
 	Peaks  []Peak  `json:"peaks,omitempty"`
+	Graph  *Graph  `json:"graph,omitempty"`
+}
+
+// Read reads the results.json of a folder; where there is none, it is empty.
+func Read(dir string) (*Document, error) {
+	d := &Document{}
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if os.IsNotExist(err) {
+		return d, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, d)
+	}
+	return d, err
 }
 
 // Machine is where the numbers are from.

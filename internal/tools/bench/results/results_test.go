@@ -57,7 +57,52 @@ func example() *Document {
 	add(Large, Content, 0, 4e6, sample(4.2, 1, 19, 71.8e6), sample(1.4, 1, 9, 3e6))
 	add(Large, BaseMoved, 0, 0, sample(4.2, 0, 19, 71.8e6), sample(1.4, 0, 9, 3e6))
 	d.Add(Key{App: Large, Situation: Fresh}, Gantry, sample(1.3, 1, 3, 0))
+	d.Graph = exampleGraph()
 	return d
+}
+
+// exampleGraph has one shape in all states and the other in two.
+func exampleGraph() *Graph {
+	g := &Graph{Machine: Machine{Cores: 2, Processor: "a processor", Platform: "linux/amd64"}, Rounds: 2, Latency: 5, Images: 12800, Bases: 39, Outside: 4, Files: 3410, Bytes: 21e6}
+	for k, s := range graphStates {
+		for round := range 2 {
+			g.Add(ByTool, s.name, k*100, GraphSample{
+				Seconds: 0.8 + float64(k+round)/10, CPUSeconds: 1.2, PeakBytes: 180e6 + int64(k)*30e6, Questions: 123, Records: k * 400, Digests: 8, AtOnce: 64 + k/4,
+			})
+		}
+	}
+	for k, state := range []string{GraphCold, GraphWarm} {
+		g.Add(OneEach, state, 0, GraphSample{Seconds: 3 - float64(k)/10, CPUSeconds: 2, PeakBytes: 200e6, Questions: 12843 + k, AtOnce: 64})
+	}
+	return g
+}
+
+// A part that is not measured stays in the results.
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Read(dir)
+	if err != nil || d.Graph != nil || len(d.Cases) > 0 {
+		t.Fatalf("of an empty folder: %+v, %v", d, err)
+	}
+	if err := example().Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Read(dir); err != nil {
+		t.Fatal(err)
+	}
+	again := t.TempDir()
+	if err := d.Write(again); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"results.json", "results.md", "summary.md"} {
+		was, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.ReadFile(filepath.Join(again, name)); err != nil || string(now) != string(was) {
+			t.Errorf("%s is another one when it is read and written: %v", name, err)
+		}
+	}
 }
 
 func TestWrite_golden(t *testing.T) {
