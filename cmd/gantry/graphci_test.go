@@ -185,7 +185,9 @@ func (m *machine) run(shell, script string, env []string) bool {
 	cmd := exec.CommandContext(m.s.t.Context(), words[0], append(words[1:], "-c", script)...)
 	cmd.Dir = m.s.dir
 	cmd.Env = append(append(os.Environ(), "PATH="+m.s.bin+":"+os.Getenv("PATH"), "GANTRY_CACHE_DIR="+filepath.Join(m.dir, "store"),
-		"BUILT="+filepath.Join(m.s.dir, "built"), "MACHINE="+m.dir, "PLAN_FORCE="+m.s.force), env...)
+		"BUILT="+filepath.Join(m.s.dir, "built"), "MACHINE="+m.dir, "PLAN_FORCE="+m.s.force,
+		"GORACE=atexit_sleep_ms=0", // else each call of docker, which is this binary, ends a second later
+	), env...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
