@@ -85,13 +85,7 @@ func newGraphSite(t *testing.T) *graphSite {
 
 func (s *graphSite) file(name, text string) {
 	s.t.Helper()
-	path := filepath.Join(s.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		s.t.Fatal(err)
-	}
+	testenv.WriteFile(s.t, filepath.Join(s.dir, name), text)
 }
 
 // change writes the one file of an image.

@@ -48,13 +48,7 @@ func newDockerSite(t *testing.T) *dockerSite {
 
 func (s *dockerSite) write(name, text string) {
 	s.t.Helper()
-	path := filepath.Join(s.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		s.t.Fatal(err)
-	}
+	testenv.WriteFile(s.t, filepath.Join(s.dir, name), text)
 }
 
 // run runs gantry graph COMMAND, which has to succeed, and returns what it printed.

@@ -56,7 +56,7 @@ func (p *Plan) decide(ctx context.Context, n *node) error {
 	*buffer = lines
 	if len(ps.planned) == 0 {
 		s.Hash = sourcehash.Hash(lines)
-		s.Tag = n.home.String() + ":" + SourceTag(s.Hash)
+		s.Tag = n.home.String() + ":" + sourcehash.Tag(s.Hash)
 		if !isForced {
 			there, err := p.look(ctx, n)
 			if there || err != nil {
@@ -67,13 +67,10 @@ func (p *Plan) decide(ctx context.Context, n *node) error {
 	return p.explain(ctx, n, lines, ps)
 }
 
-// SourceTag is the tag of an image with a source hash.
-func SourceTag(hash cas.Digest) string { return "src-" + hash.Hex() }
-
 // look asks whether the tag of a node is there, and makes a step that is skipped of it then.
 func (p *Plan) look(ctx context.Context, n *node) (there bool, err error) {
 	s := n.step
-	ref := registry.Reference{Name: n.home, Tag: SourceTag(s.Hash)}
+	ref := registry.Reference{Name: n.home, Tag: sourcehash.Tag(s.Hash)}
 	switch {
 	case n.watched:
 		found, unseen, err := p.tags.existing(ctx, ref)

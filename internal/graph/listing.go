@@ -7,6 +7,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/oracle"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 )
 
 // A list of tags is asked for page by page, and how many there are is not known before. One page may be read where more than one question
@@ -57,7 +58,7 @@ func (l *listing) read(ctx context.Context) error {
 	l.whole = true // a repository that does not exist has no tags
 	err := l.answers.repository(l.name).TagPages(ctx, func(tags []string, more bool) bool {
 		for _, tag := range tags {
-			source := strings.HasPrefix(tag, "src-")
+			source := strings.HasPrefix(tag, sourcehash.TagPrefix)
 			if l.sources = l.sources || source; source || l.wanted[tag] {
 				l.tags[strings.Clone(tag)] = true
 			}
@@ -88,7 +89,7 @@ func (p *Plan) listed(ctx context.Context, n *node) (known, has bool, err error)
 	case <-ctx.Done():
 		return false, false, context.Cause(ctx)
 	}
-	has = l.tags[SourceTag(n.step.Hash)]
+	has = l.tags[sourcehash.Tag(n.step.Hash)]
 	return has || l.whole, has, nil
 }
 

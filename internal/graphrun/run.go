@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-build/gantry/internal/graph"
 	"github.com/gantry-build/gantry/internal/graphstate"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 )
 
 // Options are what a run works with.
@@ -257,7 +258,7 @@ func (r *run) theirs(ctx context.Context, j *Job, ours cas.Digest) finished {
 	if err != nil || digest == "" || digest == ours {
 		return finished{err: err}
 	}
-	return finished{digest: digest, tag: j.stamp.Image.String() + ":" + graphstate.Tag(j.stamp.Hash), cut: true}
+	return finished{digest: digest, tag: j.stamp.Image.String() + ":" + sourcehash.Tag(j.stamp.Hash), cut: true}
 }
 
 // job describes the build of an image whose parents are known. Builds must not look at the plan, which goes on meanwhile.

@@ -47,13 +47,7 @@ func newCheckout(t *testing.T) *checkout {
 
 func (c *checkout) file(name, content string) {
 	c.t.Helper()
-	path := filepath.Join(c.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		c.t.Fatal(err)
-	}
+	testenv.WriteFile(c.t, filepath.Join(c.dir, name), content)
 }
 
 func (c *checkout) git(args ...string) {

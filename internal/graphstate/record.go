@@ -68,9 +68,6 @@ type FromImage struct {
 	Use dockerfile.Kind `json:"use"`
 }
 
-// Tag is the tag of a source hash: src- and 64 hexadecimal digits.
-func Tag(hash cas.Digest) string { return "src-" + hash.Hex() }
-
 // NewRecord makes a record. hash and the variants have to be known.
 func NewRecord(image string, hash cas.Digest, variants []Variant) *Record {
 	return &Record{SchemaVersion: 1, Image: image, SourceHash: hash, Variants: variants}

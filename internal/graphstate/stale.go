@@ -16,6 +16,7 @@ import (
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 )
 
 // parallel is the number of images that are asked for side by side; below it each registry has a limit of its own.
@@ -184,7 +185,7 @@ func (c *checker) read(ctx context.Context, ref registry.Reference, d registry.D
 
 // hashOf is the source hash in a tag src-<hash>; empty in any other. Of several records of one image, such a tag asks for its own.
 func hashOf(tag string) cas.Digest {
-	hex, _ := strings.CutPrefix(tag, "src-")
+	hex, _ := strings.CutPrefix(tag, sourcehash.TagPrefix)
 	hash, err := cas.ParseDigest("sha256:" + hex)
 	if err != nil || hex == tag {
 		return ""

@@ -12,6 +12,7 @@ import (
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 	"github.com/gantry-build/gantry/internal/testenv"
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 )
@@ -237,8 +238,8 @@ func TestParents(t *testing.T) {
 	one, two := record("one"), record("two")
 	s.write("app", top(app), one)
 	s.write("app", top(app), two)
-	s.push("app", Tag(one.SourceHash), "app", amd64)
-	for tag, want := range map[string]cas.Digest{"1": two.SourceHash, Tag(one.SourceHash): one.SourceHash} {
+	s.push("app", sourcehash.Tag(one.SourceHash), "app", amd64)
+	for tag, want := range map[string]cas.Digest{"1": two.SourceHash, sourcehash.Tag(one.SourceHash): one.SourceHash} {
 		got, err := s.state().Parents(t.Context(), s.ref("app", tag))
 		if err != nil || got.SourceHash != want || got.Digest != top(app).Digest {
 			t.Errorf("%s: got %+v, %v", tag, got, err)

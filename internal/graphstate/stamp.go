@@ -77,7 +77,7 @@ func (s *State) Stamp(ctx context.Context, q *Request) (string, error) {
 	if err := s.Write(ctx, q.Image, made.manifest.Descriptor(), record); err != nil {
 		return "", err
 	}
-	tag := Tag(q.Hash)
+	tag := sourcehash.Tag(q.Hash)
 	if err := repo.PushManifest(ctx, tag, made.manifest.MediaType, made.manifest.Body); err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func (s *State) Stamp(ctx context.Context, q *Request) (string, error) {
 // Planned. An outage is an error.
 func (s *State) Stamped(ctx context.Context, q *Request) (cas.Digest, error) {
 	repo := s.open(q.Image, registry.ModePush)
-	tag := registry.Reference{Name: q.Image, Tag: Tag(q.Hash)}
+	tag := registry.Reference{Name: q.Image, Tag: sourcehash.Tag(q.Hash)}
 	d, err := repo.HeadManifest(ctx, tag.Tag)
 	var made *built
 	if err == nil {

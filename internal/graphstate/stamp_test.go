@@ -77,7 +77,7 @@ func TestStamp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tag := Tag(b.q.Hash)
+			tag := sourcehash.Tag(b.q.Hash)
 			if want := b.ref("app", tag); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
@@ -130,11 +130,11 @@ func TestStamp_refused(t *testing.T) {
 			b.push("base", "1", "new", arm64, basemaker.Platform{OS: "linux", Architecture: "s390x"})
 		}, diag.StampParentMissing, []string{"linux/amd64"}},
 		"built before its parent": {func(b *build) {
-			b.q.Parents[0].Tag = b.ref("base", Tag(other))
+			b.q.Parents[0].Tag = b.ref("base", sourcehash.Tag(other))
 		}, diag.StampParentMissing, []string{"before its parent", "base:1", "not stamped"}},
 		"the parent's stamp is another": {func(b *build) {
-			b.push("base", Tag(other), "rebuilt", amd64)
-			b.q.Parents[0].Tag = b.ref("base", Tag(other))
+			b.push("base", sourcehash.Tag(other), "rebuilt", amd64)
+			b.q.Parents[0].Tag = b.ref("base", sourcehash.Tag(other))
 		}, diag.StampParentMoved, []string{"base:1"}},
 		"a file changed": {func(b *build) {
 			now := *b.now
@@ -227,11 +227,11 @@ func TestStamped(t *testing.T) {
 	if reads, _ := b.requests(); len(reads) != 1 {
 		t.Errorf("asked %q", reads)
 	}
-	two := b.push("app", Tag(b.q.Hash), "two", amd64, arm64)
+	two := b.push("app", sourcehash.Tag(b.q.Hash), "two", amd64, arm64)
 	is("both platforms", top(two).Digest)
-	b.push("app", Tag(b.q.Hash), "other", arm64)
+	b.push("app", sourcehash.Tag(b.q.Hash), "other", arm64)
 	is("another platform", "")
-	b.push("app", Tag(b.q.Hash), "app", amd64)
+	b.push("app", sourcehash.Tag(b.q.Hash), "app", amd64)
 	is("ours", b.q.Digest)
 	for status, fails := range map[int]bool{http.StatusForbidden: false, http.StatusServiceUnavailable: true} {
 		b.proxy.Inject(testenv.Times(1_000, "", "", testenv.Fault{Status: status}))
@@ -337,7 +337,7 @@ func TestStamp_tagRefused(t *testing.T) {
 		t.Errorf("got %q, %v", tag, err)
 	}
 	b.isNotStamped()
-	if _, err := registry.ParseReference(b.ref("app", Tag(b.q.Hash))); err != nil {
+	if _, err := registry.ParseReference(b.ref("app", sourcehash.Tag(b.q.Hash))); err != nil {
 		t.Error(err)
 	}
 }

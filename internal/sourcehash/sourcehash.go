@@ -137,6 +137,12 @@ func Hash(list []Line) cas.Digest {
 	return cas.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
+// TagPrefix begins the tag of every source hash.
+const TagPrefix = "src-"
+
+// Tag is the tag that an image with a source hash has in its repository: src- and 64 hexadecimal digits.
+func Tag(hash cas.Digest) string { return TagPrefix + hash.Hex() }
+
 // Change is a line that came, went or has another value.
 type Change struct {
 	Kind     Kind

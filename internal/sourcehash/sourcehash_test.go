@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-build/gantry/internal/buildcontext"
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/dockerfile"
+	"github.com/gantry-build/gantry/internal/testenv"
 )
 
 // site is a folder with a Dockerfile and what its images answer.
@@ -51,13 +52,7 @@ COPY run.sh /
 
 func (s *site) write(name, text string) {
 	s.t.Helper()
-	path := filepath.Join(s.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		s.t.Fatal(err)
-	}
+	testenv.WriteFile(s.t, filepath.Join(s.dir, name), text)
 }
 
 func (s *site) lines() []Line {

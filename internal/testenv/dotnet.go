@@ -120,6 +120,17 @@ func Project(t testing.TB, name string, parts ...string) string {
 	return dir
 }
 
+// WriteFile writes a file, with the folders above it.
+func WriteFile(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Edit replaces a text in a file; a text that is not there fails the test.
 func Edit(t testing.TB, file, old, replacement string) {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"github.com/gantry-build/gantry/internal/graphstate"
 	"github.com/gantry-build/gantry/internal/imagelist"
 	distribution "github.com/gantry-build/gantry/internal/registry"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 	"github.com/gantry-build/gantry/internal/tools/memregistry"
 )
 
@@ -75,7 +76,7 @@ func (s graphShelf) build(ctx context.Context, p *graph.Plan, opt graph.Options,
 		tags = append(tags, ref.Tag)
 	}
 	for k := range earlierBuilds {
-		tags = append(tags, graph.SourceTag(cas.DigestOf(fmt.Appendf(nil, "%s %d", step.Image.Spec.Name, k))))
+		tags = append(tags, sourcehash.Tag(cas.DigestOf(fmt.Appendf(nil, "%s %d", step.Image.Spec.Name, k))))
 	}
 	root, err := pushImage(ctx, repo, tags, step.Image.Spec.Name, "amd64")
 	if err != nil {
