@@ -62,13 +62,13 @@ func dockerCommand(args []string) error {
 	return dockerBuildx(args)
 }
 
-// dockerBuildx is docker buildx build --push of an image without layers. What it is made of is the file named content in its context and the
+// dockerBuildx is docker buildx build of an image without layers. What it is made of is the file named content in its context and the
 // parents that it is given by digest; so another Dockerfile may make the same image. Each image goes to the file of the environment's BUILT.
 func dockerBuildx(args []string) error {
 	flags := map[string][]string{}
 	var positional []string
 	for i := 0; i < len(args); i++ {
-		if name, ok := strings.CutPrefix(args[i], "--"); ok && name != "push" {
+		if name, ok := strings.CutPrefix(args[i], "--"); ok && !strings.Contains(name, "=") {
 			i++
 			flags[name] = append(flags[name], args[i])
 		} else {

@@ -31,7 +31,8 @@ eval "set -- $(jq -r '. as $job | [
   (if .platforms then "--platform", (.platforms | join(",")) else empty end),
   (if .target then "--target", .target else empty end),
   "--file", .file, .context] | @sh' "$dir/job.json")"
-BUILDX_METADATA_PROVENANCE=max docker buildx build --push --metadata-file "$dir/metadata.json" "$@"
+# --push, without unpacking the image on this machine as well
+BUILDX_METADATA_PROVENANCE=max docker buildx build --output=type=image,push=true,unpack=false --metadata-file "$dir/metadata.json" "$@"
 
 if jq -e '.stamp' "$dir/job.json" > /dev/null; then
   gantry graph stamp "$image" --metadata-file "$dir/metadata.json" --plan "$dir/plan.json"

@@ -1,6 +1,7 @@
 package graphrun
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -189,11 +190,44 @@ func TestDocker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "max buildx build --push --progress plain --metadata-file " + j.Dir + "/metadata.json --file " + j.Dockerfile +
+	want := "max buildx build --output=type=image,push=true,unpack=false --progress plain --metadata-file " + j.Dir + "/metadata.json --file " + j.Dockerfile +
 		" --platform linux/amd64 --target final --build-arg A=1 --build-context example.org/base:1=docker-image://" + pin +
 		" --build-arg BUILDKIT_SYNTAX=" + pin + " --tag example.org/app:1 --tag example.org/app:2 --no-cache " + j.Spec.Context + "\n"
 	if string(seen) != want {
 		t.Errorf("got  %s\nwant %s", seen, want)
+	}
+}
+
+// TestDocker_lostSnapshot: a build that fails because containerd collected a snapshot meanwhile is tried again, and no other one is.
+func TestDocker_lostSnapshot(t *testing.T) {
+	const lost = `#13 ERROR: failed to prepare extraction snapshot "extract-1-a sha256:2a": parent snapshot sha256:58 does not exist: not found`
+	for name, tc := range map[string]struct {
+		prints  string
+		fails   int
+		refused bool
+		runs    int
+	}{
+		"lost once":   {prints: lost, fails: 1, runs: 2},
+		"lost always": {prints: lost, fails: 9, refused: true, runs: attempts},
+		"another":     {prints: "#13 ERROR: snapshot does not exist", fails: 1, refused: true, runs: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			script := fmt.Sprintf("#!/bin/sh\necho run >>%[1]s/runs\nif [ $(wc -l <%[1]s/runs) -le %[2]d ]; then echo '%[3]s'; exit 1; fi\n"+
+				"while [ \"$1\" != --metadata-file ]; do shift; done\necho '{\"containerimage.digest\":\"%[4]s\"}' >$2\n", dir, tc.fails, tc.prints, pin[len("example.org/pin@"):])
+			if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+			_, err := Docker{&Programs{Env: os.Environ()}}.Build(t.Context(), job(t, "FROM scratch\n"))
+			runs, readErr := os.ReadFile(filepath.Join(dir, "runs"))
+			if readErr != nil {
+				t.Fatal(readErr)
+			}
+			if failed := err != nil; failed != tc.refused || strings.Count(string(runs), "run") != tc.runs {
+				t.Errorf("got %v after %q, want %d runs", err, runs, tc.runs)
+			}
+		})
 	}
 }
 

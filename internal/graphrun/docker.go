@@ -3,14 +3,26 @@ package graphrun
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
 )
 
-// Docker builds and pushes with docker buildx build --push. The stamp is held to the provenance that BuildKit writes into the metadata file.
+// Docker builds and pushes with docker buildx build. The stamp is held to the provenance that BuildKit writes into the metadata file.
 type Docker struct{ *Programs }
+
+// toRegistry is --push without unpacking the image on this machine as well, which takes time and here helps nobody. docker buildx does so by itself
+// since 0.31 (pull request 3519), and Docker 28 and before unpack all the same (moby pull request 51493).
+const toRegistry = "--output=type=image,push=true,unpack=false"
+
+// lostSnapshot is what BuildKit prints when containerd, while it unpacks an image, collects a snapshot that only an image of another build held
+// (moby/buildkit issue 6521). Nothing was pushed then, and the same build succeeds.
+var lostSnapshot = regexp.MustCompile(`failed to prepare extraction snapshot .*: parent snapshot \S+ does not exist`)
+
+// attempts is how often a build is tried whose snapshot was lost.
+const attempts = 3
 
 // Build implements Builder.
 func (d Docker) Build(ctx context.Context, j *Job) (*Made, error) {
@@ -23,7 +35,7 @@ func (d Docker) Build(ctx context.Context, j *Job) (*Made, error) {
 		return nil, err
 	}
 	metadata := j.Dir + "/metadata.json"
-	args := append([]string{"buildx", "build", "--push", "--progress", "plain", "--metadata-file", metadata}, common...)
+	args := append([]string{"buildx", "build", toRegistry, "--progress", "plain", "--metadata-file", metadata}, common...)
 	if syntax != "" {
 		args = append(args, "--build-arg", "BUILDKIT_SYNTAX="+syntax)
 	}
@@ -31,8 +43,7 @@ func (d Docker) Build(ctx context.Context, j *Job) (*Made, error) {
 		args = append(args, "--tag", tag)
 	}
 	args = append(args, d.Extra...)
-	env := []string{"BUILDX_METADATA_PROVENANCE=max"}
-	if _, err := d.start(ctx, j, env, "docker", append(args, j.context())...); err != nil {
+	if err := d.build(ctx, j, append(args, j.context())); err != nil {
 		return nil, err
 	}
 	made := &Made{}
@@ -41,6 +52,15 @@ func (d Docker) Build(ctx context.Context, j *Job) (*Made, error) {
 	}
 	made.Digest, err = MetadataDigest(made.Builder.Metadata)
 	return made, err
+}
+
+func (d Docker) build(ctx context.Context, j *Job, args []string) error {
+	for n := 1; ; n++ {
+		text, err := d.start(ctx, j, []string{"BUILDX_METADATA_PROVENANCE=max"}, "docker", args...)
+		if err == nil || ctx.Err() != nil || n == attempts || !lostSnapshot.MatchString(text) {
+			return err
+		}
+	}
 }
 
 // MetadataDigest is the digest of what was pushed, by the metadata file of docker buildx.

@@ -38,6 +38,9 @@ type Fault struct {
 	// Wait holds the request until the channel is closed, or the client
 	// gives up.
 	Wait <-chan struct{}
+	// Turn is held while the request is served: those that share one come
+	// to the registry one after the other.
+	Turn *sync.Mutex
 }
 
 // Proxy stands in front of a registry, records each request and can do harm.
@@ -153,6 +156,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	f := p.decide(r)
 	if !hold(r, f) {
 		panic(http.ErrAbortHandler)
+	}
+	if f.Turn != nil {
+		f.Turn.Lock()
+		defer f.Turn.Unlock()
 	}
 	if f.Pass {
 		p.forward.ServeHTTP(httptest.NewRecorder(), r)
