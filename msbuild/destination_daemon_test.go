@@ -1,6 +1,7 @@
 package msbuild
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,4 +108,51 @@ func TestLocalDaemon_podmanPlatforms(t *testing.T) {
 		t.Errorf("the image of this machine's platform: got %s", got)
 	}
 	says(t, s.must(args...), "Image already present in local registry via 'podman'")
+}
+
+// TestLocalDaemon_docker has the real Docker, with each of its stores, found by itself: the image is loaded once, and again when the daemon lost
+// it. Of two platforms containerd's store holds the index, and the older one the image for the machine's.
+func TestLocalDaemon_docker(t *testing.T) {
+	for name, store := range map[string]testenv.DockerStore{"containerd": testenv.ContainerdStore, "graph driver": testenv.GraphDriverStore} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.StartDocker(t, store)
+			image := func(name, field string) string {
+				return strings.TrimSpace(output(t, d.Command("image", "inspect", "--format", "{{."+field+"}}", name)))
+			}
+			s := newSite(t, "console")
+			s.env = append(s.env, "PATH="+onlyDotnet(t), "DOCKER_HOST="+d.Host())
+			s.showOutputs("console.csproj")
+			loaded, there := "Pushed image 'app:latest' to local registry via 'docker' (", "Image already present in local registry via 'docker' ("
+			id := ""
+			for step, want := range []string{loaded, there, loaded} {
+				if step == 2 {
+					output(t, d.Command("rmi", "app:latest"))
+				}
+				r := s.save()
+				says(t, r, want)
+				if got := image("app:latest", "Id"); id != "" && got != id {
+					t.Errorf("%d: docker has %s, and had %s", step, got, id)
+				} else {
+					id = got
+				}
+			}
+			if store == testenv.ContainerdStore && !strings.Contains(s.save().Output, "made "+id) {
+				t.Errorf("docker has %s, and that was not made", id)
+			}
+
+			s = newSite(t, "rids")
+			s.env = append(s.env, "PATH="+onlyDotnet(t), "DOCKER_HOST="+d.Host())
+			args := append([]string{"publish", "--no-restore"}, s.saved()[2:]...)
+			r := s.must(append(args, "-getProperty:GeneratedImageIndex", "-getProperty:GeneratedContainerDigest")...)
+			want := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(outputs(t, r.Stdout).Properties["GeneratedImageIndex"])))
+			if got := image("app:latest", "Id"); (got == want) != (store == testenv.ContainerdStore) {
+				t.Errorf("docker has %s, and the index is %s", got, want)
+			}
+			if got := image("app:latest", "Architecture"); got != "amd64" {
+				t.Errorf("the image of this machine's platform: got %s", got)
+			}
+			says(t, s.must(args...), there)
+		})
+	}
 }

@@ -29,7 +29,7 @@ type dockerSite struct {
 }
 
 func newDockerSite(t *testing.T) *dockerSite {
-	s := &dockerSite{t: t, dir: t.TempDir(), docker: testenv.StartDocker(t), gantry: testenv.BuildGantry(t), reg: testenv.StartProxy(t, testenv.StartRegistry(t))}
+	s := &dockerSite{t: t, dir: t.TempDir(), docker: testenv.StartDocker(t, testenv.ContainerdStore), gantry: testenv.BuildGantry(t), reg: testenv.StartProxy(t, testenv.StartRegistry(t))}
 	var manifests sync.Mutex
 	s.reg.Inject(func(r *http.Request) *testenv.Fault {
 		if strings.Contains(r.URL.Path, "/manifests/") {

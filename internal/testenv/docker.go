@@ -10,18 +10,27 @@ import (
 	"time"
 )
 
-// Docker is a daemon of a test's own, which builds with BuildKit and keeps
-// images in containerd. It has no network for containers.
+// Docker is a daemon of a test's own, which builds with BuildKit. It has no
+// network for containers.
 type Docker struct {
 	t    testing.TB
 	root string
 }
 
+// DockerStore is what Docker keeps images in.
+type DockerStore string
+
+// The store of containerd, which new installations of Docker 29 have, and that of the older ones.
+const (
+	ContainerdStore  DockerStore = `{"features": {"containerd-snapshotter": true}, "storage-driver": "native"}`
+	GraphDriverStore DockerStore = `{"features": {"containerd-snapshotter": false}, "storage-driver": "vfs"}`
+)
+
 var dockerReady = regexp.MustCompile(`msg="API listen on `)
 
 // StartDocker starts one until the test ends. It needs Docker 25 or later, as
 // Debian 13 has it with docker-buildx, and root.
-func StartDocker(t testing.TB) *Docker {
+func StartDocker(t testing.TB, store DockerStore) *Docker {
 	t.Helper()
 	Require(t, "docker", "docker-buildx", "dockerd", "containerd", "runc")
 	RequireRoot(t)
@@ -33,7 +42,7 @@ func StartDocker(t testing.TB) *Docker {
 	d := &Docker{t: t, root: root}
 	t.Cleanup(d.remove)
 	config := filepath.Join(root, "daemon.json")
-	if err := os.WriteFile(config, []byte(`{"features": {"containerd-snapshotter": true}}`), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(store), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	program, err := Look("dockerd")
@@ -41,7 +50,7 @@ func StartDocker(t testing.TB) *Docker {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "--config-file", config, "--host", d.Host(), "--data-root", filepath.Join(root, "data"),
-		"--exec-root", filepath.Join(root, "run"), "--pidfile", filepath.Join(root, "pid"), "--storage-driver", "native",
+		"--exec-root", filepath.Join(root, "run"), "--pidfile", filepath.Join(root, "pid"),
 		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + root}
 	s, _ := startService(t, cmd, dockerReady)
