@@ -58,6 +58,7 @@ func (s *session) listOptions(c *cli.Context) (imagelist.Options, error) {
 func selectFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "target", Usage: "only `IMAGE` and what it is built from: a name, a tag, or a pattern with * and **"},
+		&cli.BoolFlag{Name: "unknown-built", Usage: "parents of a --target that nobody can know to be unchanged count as built to what their tag names: for jobs after theirs"},
 		&cli.StringSliceFlag{Name: "force", Usage: "build `IMAGE` whatever the registry has; '**' is all"},
 	}
 }

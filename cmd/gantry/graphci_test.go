@@ -284,6 +284,22 @@ func TestGraphCI(t *testing.T) {
 		s.force = ciName("other")
 		s.builds(run, "[]", 5, "base", "other")
 	})
+	// what cannot be known is built in each pipeline, once, and all its children are built from that
+	for name, run := range map[string]func(*ciSite) map[string]string{
+		"unknown":      func(s *ciSite) map[string]string { return s.runGitHub("images.yml", nil) },
+		"unknown, own": func(s *ciSite) map[string]string { return s.runGitLab(own) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newCISite(t, reg, bin, strings.ReplaceAll(name, ", ", "-"))
+			s.write("base/Dockerfile", "FROM scratch\nADD https://example.com/x /\nCOPY content /\n")
+			run := func() map[string]string { return run(s) }
+			all := map[bool]int{true: 6, false: 5}[name == "unknown"]
+			s.builds(run, "[]", all, "base", "other", "mid", "leaf")
+			s.builds(run, "[]", all-1, "base")
+			s.write("base/content", "2")
+			s.builds(run, "[]", all-1, "base", "mid", "leaf")
+		})
+	}
 }
 
 // gitHub runs the workflows of GitHub.

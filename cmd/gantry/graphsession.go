@@ -119,7 +119,13 @@ func (s *session) plan(c *cli.Context, forced map[*graph.Image]string) (*graph.P
 	if err != nil {
 		return nil, err
 	}
+	if c.Bool("unknown-built") && len(only) == 0 {
+		return nil, badUsage("--unknown-built is about the parents of a --target, and there is none")
+	}
 	opt := graph.PlanOptions{Only: only, Forced: map[*graph.Image]string{}, Records: graphrun.Recorder{State: s.state}}
+	if c.Bool("unknown-built") {
+		opt.UnknownBuilt = graphrun.Before(only...)
+	}
 	images, err := s.find(c.StringSlice("force"))
 	if err != nil {
 		return nil, err

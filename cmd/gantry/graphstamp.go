@@ -54,7 +54,7 @@ func (p *process) graphStamp(c *cli.Context) error {
 	if len(found) != 1 {
 		return badUsage(fmt.Sprintf("%q is %d images", c.Args().First(), len(found)))
 	}
-	plan, err := s.graph.Plan(c.Context, graph.PlanOptions{Only: found})
+	plan, err := s.graph.Plan(c.Context, graph.PlanOptions{Only: found, UnknownBuilt: graphrun.Before(found...)})
 	if err != nil {
 		return err
 	}

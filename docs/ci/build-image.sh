@@ -9,7 +9,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 status=0
-gantry graph plan --target="$image" ${GRAPH_FORCE:+--force="$image"} --format json --exit-code > "$dir/plan.json" || status=$?
+gantry graph plan --unknown-built --target="$image" ${GRAPH_FORCE:+--force="$image"} --format json --exit-code > "$dir/plan.json" || status=$?
 case $status in
   0) ;;
   10) echo "nothing to build: $image is there"; exit 0 ;;

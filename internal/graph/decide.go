@@ -42,6 +42,9 @@ func (p *Plan) decide(ctx context.Context, n *node) error {
 		s.Reasons = append(s.Reasons, Reason{Kind: "parent-planned", Name: name, Text: "its parent " + name + " is built first"})
 	}
 	if len(n.Unknown) > 0 {
+		if p.opt.UnknownBuilt != nil && !isForced && len(ps.planned) == 0 && p.opt.UnknownBuilt(n.Image) {
+			return p.take(ctx, n)
+		}
 		return nil
 	}
 	buffer, ok := p.buffers.Get().(*[]sourcehash.Line)
@@ -97,6 +100,23 @@ func (p *Plan) look(ctx context.Context, n *node) (there bool, err error) {
 	}
 	s.Decision, s.Reasons = Skip, []Reason{{Kind: "same", Text: "nothing of it changed: " + s.Tag + " is there"}}
 	return true, nil
+}
+
+// take has a node whose hash is not known count as built to what its first tag names. Where that names nothing, it is built.
+func (p *Plan) take(ctx context.Context, n *node) error {
+	if n.tag == "" {
+		return nil
+	}
+	ref := registry.Reference{Name: n.home, Tag: n.tag}
+	found, unseen, err := p.tags.existing(ctx, ref)
+	if err != nil || found == nil || !covers(found, n.Image) {
+		n.step.unseen(unseen)
+		return err
+	}
+	n.answer, n.step.Digest, n.step.Decision = found, found.digest, Skip
+	text := fmt.Sprintf("nobody can know whether it changed, and %s counts as built before", ref)
+	n.step.Reasons = []Reason{{Kind: "unknown-built", Text: text}}
+	return nil
 }
 
 // unseen adds the reason that the registry did not say whether the image is there.

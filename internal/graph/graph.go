@@ -98,7 +98,7 @@ type Step struct {
 
 // Reason is why an image is built or not.
 type Reason struct {
-	// Kind is new, file, argument, instruction, source, platform, parent, parent-planned, frontend, unknown, unseen, forced, same or built.
+	// Kind is new, file, argument, instruction, source, platform, parent, parent-planned, frontend, unknown, unknown-built, unseen, forced, same or built.
 	Kind string `json:"kind"`
 	// Name is the file, the argument or the parent.
 	Name string `json:"name,omitempty"`

@@ -23,6 +23,9 @@ type Records interface {
 type PlanOptions struct {
 	// Only are the images that are wanted: they and all that they are built from. None are all.
 	Only []*Image
+	// UnknownBuilt says of an image whose source hash cannot be known that it counts as built to what its first tag names, because somebody built
+	// it before in the same pipeline; where it names nothing, or a parent is still to be built, it does not. Nil says so of none.
+	UnknownBuilt func(*Image) bool
 	// Forced are images that are built whatever the registry has, and why.
 	Forced map[*Image]string
 	// Built are images that were built in this run, by the digest of the image or the index.

@@ -184,6 +184,50 @@ func TestPlan_unknown(t *testing.T) {
 	s.want(s.run(p), "child")
 }
 
+// What is not known counts as built where a job before built it and it is only a parent: its children are built from what its tag names, and
+// skipped when they were.
+func TestPlan_unknownBuilt(t *testing.T) {
+	s := newSite(t,
+		[2]string{"root", short("FROM @alpine\n")},
+		[2]string{"remote", short("FROM @root\nADD https://example.com/x /\n")},
+		[2]string{"child", short("FROM @remote\n")})
+	plan := func(name string, forced ...string) *Plan {
+		g := s.mustGraph()
+		opt := PlanOptions{Records: &s.records, Only: []*Image{g.Find(name)}, UnknownBuilt: func(i *Image) bool { return i.Spec.Name != name }, Forced: map[*Image]string{}}
+		for _, f := range forced {
+			opt.Forced[g.Find(f)] = "asked for"
+		}
+		p, err := g.Plan(context.Background(), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	push := func(content string) string {
+		g := s.mustGraph()
+		return string(s.push(&Step{Image: g.Find("remote"), Tag: "registry.test/remote:1"}, content))
+	}
+	s.want(s.run(plan("child")), "root")
+	s.want(reasonsOf(plan("child"), "remote"), "unknown") // there is none
+	push("by the job before")
+	p := plan("child")
+	s.want(reasonsOf(p, "remote"), "unknown-built")
+	s.want(s.run(p), "child")
+	s.want(reasonsOf(plan("child"), "child"), "same")
+	s.want(reasonsOf(plan("remote"), "remote"), "unknown") // it is wanted itself
+	s.want(reasonsOf(plan("child", "remote"), "remote"), "forced", "unknown")
+
+	digest := push("by the job before, another time")
+	p = plan("child")
+	if pin := p.Step(p.graph.Find("child")).Pins["registry.test/remote:1"]; pin != "registry.test/remote@"+digest {
+		t.Errorf("child is built from %q, want %s", pin, digest)
+	}
+	s.want(s.run(p), "child")
+
+	s.write("root/Dockerfile", short("FROM @golang\n")) // remote was built from another root
+	s.want(reasonsOf(plan("child"), "remote"), "unknown", "parent-planned root")
+}
+
 // Whatever question fails, there is no plan.
 func TestPlan_registryDown(t *testing.T) {
 	s := newSite(t,

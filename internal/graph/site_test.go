@@ -103,12 +103,18 @@ func (s *site) build() (*Graph, error) {
 	return New(context.Background(), s.specs, o)
 }
 
-func (s *site) mustPlan() *Plan {
+func (s *site) mustGraph() *Graph {
 	s.Helper()
 	g, err := s.build()
 	if err != nil {
 		s.Fatal(err)
 	}
+	return g
+}
+
+func (s *site) mustPlan() *Plan {
+	s.Helper()
+	g := s.mustGraph()
 	o := s.plan
 	o.Records = &s.records
 	p, err := g.Plan(context.Background(), o)

@@ -43,8 +43,8 @@ type Job struct {
 	Needs []string `json:"needs,omitempty"`
 	// Force says that the image is built although its tag is there: gantry graph run needs --force IMAGE for it.
 	Force bool `json:"force,omitempty"`
-	// Stamp is the shell command that says the image is built. It is absent where the image, or one that it is built from, is unknown: no hash
-	// says what it is made of, so that it has no tag and is built by every plan.
+	// Stamp is the shell command that says the image is built. It is absent where the image is unknown: no hash says what it is made
+	// of, so that it has no tag and is built by every plan.
 	Stamp string `json:"stamp,omitempty"`
 
 	needIDs []string // the IDs of Needs
@@ -102,7 +102,7 @@ func (p *plan) job(i int) Job {
 	n := &p.nodes[i]
 	s := n.step.Image.Spec
 	j := Job{ID: jobID(s.Name), Image: n.name, Wave: n.step.Wave, Force: n.forced(), brief: p.Brief}
-	if !n.unknown {
+	if len(n.step.Image.Unknown) == 0 {
 		j.Stamp = p.stamp(s.Name)
 	}
 	for _, k := range n.parents {

@@ -24,8 +24,6 @@ type node struct {
 	// parents and children are images of the plan, bases the references of what it reads beside them.
 	parents, children []int
 	bases             []string
-	// unknown says that it cannot be stamped: it, or one that it is built from, has no source hash.
-	unknown bool
 }
 
 func newPlan(steps []graph.Step, o Options) *plan {
@@ -51,11 +49,9 @@ func newPlan(steps []graph.Step, o Options) *plan {
 
 func (p *plan) connect(i int, index map[*graph.Image]int) {
 	n := &p.nodes[i]
-	n.unknown = len(n.step.Image.Unknown) > 0
 	for _, parent := range n.step.Image.Parents {
 		if k, ok := index[parent]; ok {
 			n.parents = append(n.parents, k)
-			n.unknown = n.unknown || p.nodes[k].unknown
 			p.nodes[k].children = append(p.nodes[k].children, i)
 		} else {
 			n.bases = append(n.bases, valid(parent.Spec.Name))
@@ -100,6 +96,7 @@ var phrases = map[string]string{
 	"parent-planned": "a parent is built",
 	"frontend":       "the frontend changed",
 	"unknown":        "cannot be known before it is built",
+	"unknown-built":  "cannot be known, and counts as built before",
 	"unseen":         "the registry does not say whether it is there",
 	"forced":         "asked for",
 	"same":           "nothing changed",

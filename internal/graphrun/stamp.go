@@ -120,18 +120,22 @@ func Rehash(ctx context.Context, opt graph.Options, i *graph.Image, built map[*g
 		return nil, err
 	}
 	again := g.Find(i.Spec.Name)
-	plan := graph.PlanOptions{Only: again.Parents, Built: map[*graph.Image]cas.Digest{}}
+	plan := graph.PlanOptions{Only: []*graph.Image{again}, UnknownBuilt: Before(again), Built: map[*graph.Image]cas.Digest{}}
 	for was, digest := range built {
 		if now := g.Find(was.Spec.Name); now != nil {
 			plan.Built[now] = digest
 		}
 	}
-	plan.Only = append(slices.Clone(plan.Only), again)
 	p, err := g.Plan(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
 	return record(ctx, p, again)
+}
+
+// Before is for graph.PlanOptions.UnknownBuilt where images were built before these, which they are built from.
+func Before(these ...*graph.Image) func(*graph.Image) bool {
+	return func(i *graph.Image) bool { return !slices.Contains(these, i) }
 }
 
 // Recorder reads what was recorded of images when they were built last: graph.Records.

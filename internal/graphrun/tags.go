@@ -33,7 +33,7 @@ func Tags(ctx context.Context, g *graph.Graph, plan *graph.Plan, meant []*graph.
 	more := plan
 	if len(unplanned) > 0 {
 		var err error
-		if more, err = g.Plan(ctx, graph.PlanOptions{Only: unplanned, Built: withoutTag(plan)}); err != nil {
+		if more, err = g.Plan(ctx, graph.PlanOptions{Only: unplanned, UnknownBuilt: Before(), Built: withoutTag(plan)}); err != nil {
 			return nil, err
 		}
 	}
@@ -90,8 +90,6 @@ func tagImage(s *graph.Step) (im graphtag.Image, err error) {
 		if im.Source, err = home(s.Image); err == nil {
 			im.Source = registry.Reference{Name: im.Source.Name, Digest: s.Digest}
 		}
-	case len(s.Image.Unknown) > 0:
-		im.Why = "has no source tag, as its source hash cannot be known: only the run that builds it can tag it"
 	default:
 		im.Why = "is not built yet"
 	}
