@@ -53,7 +53,7 @@ func (w *Planned) Fill(q *graphstate.Request, i *graph.Image) error {
 	case q.Hash == "": // it cannot be known, which Stamp says
 	case w.Hash == "":
 		return diag.New(diag.StampUnknown, "the plan that "+i.Spec.Name+" was built by does not have its source hash, so nothing says what it was built from",
-			"make the plan when its parents are stamped and before it is built, with --target "+i.Spec.Name)
+			"make the plan when its parents are stamped and before it is built, with --target "+i.Spec.Name+", and --unknown-built if one of them cannot be stamped")
 	default:
 		q.Hash = w.Hash // where it is another one now, Stamp says so
 	}
