@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,103 +12,13 @@ import (
 	"testing"
 
 	"github.com/gantry-build/gantry/internal/testenv"
-	"github.com/gantry-build/gantry/internal/tools/basemaker"
 )
 
-// TestMain makes the test binary a docker that pushes, where it is called so.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "docker" {
-		stop := testenv.ShareCompiler()
-		code := m.Run()
-		stop()
-		os.Exit(code)
-	}
-	if err := dockerCommand(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// dockerCommand is the docker of a machine, whose folder is the environment's MACHINE. It builds where a builder was made and binfmt was there.
-func dockerCommand(args []string) error {
-	command := strings.Join(args, " ")
-	made := func(name string) string { return filepath.Join(os.Getenv("MACHINE"), name) }
-	switch {
-	case strings.HasPrefix(command, "login "):
-		_, err := io.Copy(io.Discard, os.Stdin)
-		return err
-	case command == "context create ci":
-		return os.WriteFile(made("context"), nil, 0o644)
-	case command == "buildx create --use ci":
-		if _, err := os.Stat(made("context")); err != nil {
-			return err
-		}
-		return os.WriteFile(made("builder"), nil, 0o644)
-	case command == "buildx create --use":
-		return os.WriteFile(made("builder"), nil, 0o644)
-	case command == "run --privileged --rm tonistiigi/binfmt --install all":
-		return os.WriteFile(made("binfmt"), nil, 0o644)
-	case !strings.HasPrefix(command, "buildx build "):
-		return fmt.Errorf("docker %s is not known", command)
-	}
-	for _, name := range []string{"builder", "binfmt"} {
-		if _, err := os.Stat(made(name)); err != nil {
-			return err
-		}
-	}
-	return dockerBuildx(args)
-}
-
-// dockerBuildx is docker buildx build of an image without layers. What it is made of is the file named content in its context and the
-// parents that it is given by digest; so another Dockerfile may make the same image. Each image goes to the file of the environment's BUILT.
-func dockerBuildx(args []string) error {
-	flags := map[string][]string{}
-	var positional []string
-	for i := 0; i < len(args); i++ {
-		if name, ok := strings.CutPrefix(args[i], "--"); ok && !strings.Contains(name, "=") {
-			i++
-			flags[name] = append(flags[name], args[i])
-		} else {
-			positional = append(positional, args[i])
-		}
-	}
-	dir := positional[len(positional)-1]
-	content, err := os.ReadFile(filepath.Join(dir, "content"))
-	if err != nil {
-		return err
-	}
-	if strings.Contains(string(content), "cannot be built") {
-		return fmt.Errorf("%s cannot be built", dir)
-	}
-	slices.Sort(flags["build-context"])
-	config, err := json.Marshal(map[string]any{
-		"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}},
-		"config": map[string]any{"Labels": map[string]string{"content": string(content), "from": strings.Join(flags["build-context"], " ")}},
-	})
-	if err != nil {
-		return err
-	}
-	image, err := basemaker.NewImage(basemaker.OCIManifest, basemaker.NewBlob(basemaker.OCIConfig, config), nil,
-		basemaker.Platform{OS: "linux", Architecture: "amd64"})
-	if err != nil {
-		return err
-	}
-	host, rest, _ := strings.Cut(flags["tag"][0], "/")
-	repository, tag, _ := strings.Cut(rest, ":")
-	if err := (basemaker.Target{URL: "http://" + host}).PushImage(context.Background(), repository, tag, image); err != nil {
-		return err
-	}
-	metadata := fmt.Sprintf(`{"containerimage.digest": %q}`, image.Manifest.Digest)
-	if err := os.WriteFile(flags["metadata-file"][0], []byte(metadata), 0o644); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(os.Getenv("BUILT"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = fmt.Fprintln(f, filepath.Base(dir), image.Manifest.Digest, flags["build-context"])
-	return err
+	stop := testenv.ShareCompiler()
+	code := m.Run()
+	stop()
+	os.Exit(code)
 }
 
 // ciSite is a repository of four images and machines that know nothing of each other but the registry: base and other are from scratch, mid is
@@ -185,9 +92,7 @@ func (m *machine) run(shell, script string, env []string) bool {
 	cmd := exec.CommandContext(m.s.t.Context(), words[0], append(words[1:], "-c", script)...)
 	cmd.Dir = m.s.dir
 	cmd.Env = append(append(os.Environ(), "PATH="+m.s.bin+":"+os.Getenv("PATH"), "GANTRY_CACHE_DIR="+filepath.Join(m.dir, "store"),
-		"BUILT="+filepath.Join(m.s.dir, "built"), "MACHINE="+m.dir, "PLAN_FORCE="+m.s.force,
-		"GORACE=atexit_sleep_ms=0", // else each call of docker, which is this binary, ends a second later
-	), env...)
+		"BUILT="+filepath.Join(m.s.dir, "built"), "MACHINE="+m.dir, "PLAN_FORCE="+m.s.force), env...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -239,16 +144,11 @@ func (s *ciSite) builds(run func() map[string]string, failed string, machines in
 // TestGraphCI runs the files of docs/ci.
 func TestGraphCI(t *testing.T) {
 	testenv.Require(t, "bash", "jq")
-	self, err := os.Executable()
-	if err != nil {
+	bin := t.TempDir() // gantry's own folder outlives the test
+	if err := os.Symlink(testenv.BuildGantry(t), filepath.Join(bin, "gantry")); err != nil {
 		t.Fatal(err)
 	}
-	bin := t.TempDir() // gantry's own folder outlives the test
-	for name, file := range map[string]string{"docker": self, "gantry": testenv.BuildGantry(t)} {
-		if err := os.Symlink(file, filepath.Join(bin, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testenv.BuildTool(t, "cidocker", filepath.Join(bin, "docker"))
 	reg := testenv.StartRegistry(t)
 	own := "sh " + filepath.Join(testenv.Root(t), "docs/ci/build-image.sh") + ` "$GRAPH_IMAGE"`
 	t.Run("github", func(t *testing.T) { newCISite(t, reg, bin, "github").gitHub() })

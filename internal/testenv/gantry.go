@@ -157,6 +157,16 @@ func BuildGantry(t testing.TB) string {
 	return file
 }
 
+// BuildTool builds internal/tools/NAME to a file, without the race detector.
+func BuildTool(t testing.TB, name, file string) {
+	t.Helper()
+	Require(t, "go")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, "./internal/tools/"+name)
+	cmd.Dir = Root(t)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	must(t, cmd)
+}
+
 // GantryEnvironment is for a gantry that is run alone: content store and
 // credentials are the test's own.
 func GantryEnvironment(t testing.TB) []string {
