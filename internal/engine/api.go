@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -159,22 +160,23 @@ func (a *api) load(ctx context.Context, write func(io.Writer) error) error {
 		w.CloseWithError(err) // an error ends the request's body before its end: the engine sees that
 		failed <- err
 	}()
-	res, err := a.do(ctx, http.MethodPost, "/images/load", url.Values{"quiet": {"1"}}, r)
-	if err != nil {
-		r.CloseWithError(errNoAnswer)
-		if reason := <-failed; reason != nil && reason != errNoAnswer {
-			return reason
-		}
-		return err
+	res, err := a.do(ctx, http.MethodPost, "/images/load", url.Values{"quiet": {"1"}}, unread{r})
+	if err == nil {
+		err = loadFailure(res.Body)
+		res.Body.Close()
 	}
-	defer res.Body.Close()
-	said := loadFailure(res.Body)
 	r.CloseWithError(errNoAnswer)
-	if reason := <-failed; reason != nil && reason != errNoAnswer {
+	if reason := <-failed; reason != nil && !errors.Is(reason, errNoAnswer) {
 		return reason
 	}
-	return said
+	return err
 }
+
+// unread is a request's body that the client closes before its end when the engine answers early or goes away: the reason is then what the
+// engine said, and not that nothing can be written any more.
+type unread struct{ *io.PipeReader }
+
+func (u unread) Close() error { return u.CloseWithError(errNoAnswer) }
 
 // loadFailure reads the lines of an answer: Docker says 200 before it knows how it ends.
 func loadFailure(r io.Reader) error {

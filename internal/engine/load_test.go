@@ -61,3 +61,35 @@ func TestLoad_fails(t *testing.T) {
 		server.Close()
 	}
 }
+
+// TestLoad_stops: an engine that answers, or goes away, before it has read the whole archive is quoted, and not the pipe that it left.
+func TestLoad_stops(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer http.HandlerFunc
+		says   string // empty: it is content
+	}{
+		"refuses": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"no space left"}`, http.StatusInternalServerError)
+		}, "no space left"},
+		"fails":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"error":"no space left"}`) }, "no space left"},
+		"has enough": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"stream":"x"}`) }, ""},
+		"dies":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "/images/load"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(tc.answer)
+			defer server.Close()
+			err := newAPI(server.URL).load(t.Context(), func(w io.Writer) error {
+				piece := make([]byte, 1<<20)
+				for range 64 {
+					if _, err := w.Write(piece); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if tc.says == "" && err != nil || tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)) {
+				t.Errorf("%v, want %q", err, tc.says)
+			}
+		})
+	}
+}
