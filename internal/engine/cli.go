@@ -26,8 +26,8 @@ func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // run returns what the program writes to standard output; its error is what it says.
 func (c *cli) run(ctx context.Context, args ...string) ([]byte, error) {
-	var out, said tail
-	out.max = maxAnswer
+	var out head
+	var said tail
 	cmd := c.command(ctx, args...)
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
@@ -36,8 +36,12 @@ func (c *cli) run(ctx context.Context, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// failed gives a program's error in its own words: from the line on that Podman begins with "Error: ", where it told of each layer before.
 func (c *cli) failed(args []string, err error, said *tail) error {
 	text := strings.TrimSpace(said.String())
+	if i := strings.LastIndex(text, "\nError: "); i >= 0 {
+		text = text[i+1:]
+	}
 	if text == "" {
 		text = err.Error()
 	}
@@ -150,20 +154,22 @@ const (
 	maxAnswer = 8 << 20
 )
 
-// tail keeps the first bytes of what a program says.
-type tail struct {
-	bytes.Buffer
-	max int
+// head keeps the first bytes of what a program answers.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	if room := maxAnswer - h.Len(); room > 0 {
+		h.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
 }
 
+// tail keeps the last bytes of what a program says, where its error is.
+type tail struct{ bytes.Buffer }
+
 func (t *tail) Write(p []byte) (int, error) {
-	limit := t.max
-	if limit == 0 {
-		limit = maxSaid
-	}
-	if room := limit - t.Len(); room > 0 {
-		t.Buffer.Write(p[:min(room, len(p))])
-	}
+	t.Buffer.Write(p)
+	t.Next(max(0, t.Len()-maxSaid))
 	return len(p), nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,5 +93,27 @@ func TestLoad_stops(t *testing.T) {
 				t.Errorf("%v, want %q", err, tc.says)
 			}
 		})
+	}
+}
+
+// TestLoad_says: of a program that tells of each layer, what it says at the end is the error.
+func TestLoad_says(t *testing.T) {
+	const podman = `i=0
+while [ $i -lt 100 ]; do i=$((i+1)); echo "Copying blob sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; done >&2
+`
+	for script, want := range map[string]string{
+		podman + "echo 'Error: no space left' >&2; exit 125":             "podman load: Error: no space left",
+		podman + "printf 'Error: no image:\n * oci: no\n' >&2; exit 125": "podman load: Error: no image:\n * oci: no",
+		"echo starting >&2; echo no daemon >&2; exit 1":                  "podman load: starting\nno daemon",
+	} {
+		program := filepath.Join(t.TempDir(), "podman")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", filepath.Dir(program))
+		err := (&cli{program: "podman"}).load(t.Context(), func(io.Writer) error { return nil })
+		if err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
