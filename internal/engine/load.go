@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 
 	"github.com/gantry-build/gantry/internal/archive"
 	"github.com/gantry-build/gantry/internal/cas"
@@ -206,14 +207,26 @@ func (l *loading) inCommon(images [][]cas.Digest) (most int) {
 	return most
 }
 
+// LostSnapshot is what Docker and BuildKit say when containerd, while it unpacks an image, collects a snapshot that only another image held: the
+// one, for example, that had the name until this one was loaded. The same again succeeds.
+var LostSnapshot = regexp.MustCompile(`failed to prepare extraction snapshot .*: parent snapshot \S+ does not exist`)
+
+// attempts is how often an image is sent whose snapshot was lost.
+const attempts = 3
+
 func (l *loading) stream(ctx context.Context, a *archive.Archive) error {
 	if err := l.image.Ready(ctx, a.Blobs()); err != nil {
 		return err
 	}
-	for {
+	for n := 1; ; {
 		err := l.load(ctx, func(w io.Writer) error { return a.Write(ctx, w) })
-		if !errors.Is(err, registry.ErrMirrorFailed) || ctx.Err() != nil {
+		lost := err != nil && n < attempts && LostSnapshot.MatchString(err.Error())
+		switch {
+		case ctx.Err() != nil || !lost && !errors.Is(err, registry.ErrMirrorFailed):
 			return l.failed(err)
+		case lost:
+			l.log.Info("the image is sent again", "engine", l.Kind, "reason", err.Error())
+			n++
 		} // else from the next place
 	}
 }

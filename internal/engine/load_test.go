@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -91,6 +92,52 @@ func TestLoad_stops(t *testing.T) {
 			})
 			if tc.says == "" && err != nil || tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)) {
 				t.Errorf("%v, want %q", err, tc.says)
+			}
+		})
+	}
+}
+
+// TestLoad_lostSnapshot: what Docker cannot unpack because containerd collected a snapshot meanwhile is sent again, and nothing else is.
+func TestLoad_lostSnapshot(t *testing.T) {
+	const lost = `failed to unpack loaded image: failed to prepare extraction snapshot "extract-1 sha256:a": parent snapshot sha256:b does not exist: not found`
+	x := image.Index{MediaType: image.OCIIndex, Manifests: []image.Descriptor{}}
+	body, err := x.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := &content.Image{Top: deliver.NewDocument(body, x.MediaType)}
+	for name, tc := range map[string]struct {
+		says  string
+		fails int // loads, until one succeeds
+		loads int // that there are
+		want  diag.Code
+	}{
+		"lost once":    {lost, 1, 2, ""},
+		"lost always":  {lost, 9, attempts, diag.LocalLoadFailed},
+		"another word": {"no space left on device", 1, 1, diag.LocalLoadFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loads := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/info":
+					_, _ = io.WriteString(w, `{"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}`)
+				case r.URL.Path == "/images/load":
+					_, _ = io.Copy(io.Discard, r.Body)
+					if loads++; loads <= tc.fails {
+						_ = json.NewEncoder(w).Encode(map[string]string{"error": tc.says})
+					}
+				case strings.HasSuffix(r.URL.Path, "/json") && loads > tc.fails:
+					_ = json.NewEncoder(w).Encode(map[string]string{"Id": string(img.Top.Descriptor.Digest)})
+				default:
+					http.NotFound(w, r)
+				}
+			}))
+			defer server.Close()
+			e := &Engine{Docker, slog.New(slog.DiscardHandler), newAPI(server.URL)}
+			_, err := e.Load(t.Context(), img, []content.Name{e.NameOf("", "shop", "1")})
+			if loads != tc.loads || tc.want == "" && err != nil || tc.want != "" && diag.CodeOf(err) != tc.want {
+				t.Errorf("%d loads, %v; want %d", loads, err, tc.loads)
 			}
 		})
 	}

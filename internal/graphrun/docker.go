@@ -3,11 +3,11 @@ package graphrun
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/engine"
 )
 
 // Docker builds and pushes with docker buildx build. The stamp is held to the provenance that BuildKit writes into the metadata file.
@@ -17,11 +17,8 @@ type Docker struct{ *Programs }
 // since 0.31 (pull request 3519), and Docker 28 and before unpack all the same (moby pull request 51493).
 const toRegistry = "--output=type=image,push=true,unpack=false"
 
-// lostSnapshot is what BuildKit prints when containerd, while it unpacks an image, collects a snapshot that only an image of another build held
-// (moby/buildkit issue 6521). Nothing was pushed then, and the same build succeeds.
-var lostSnapshot = regexp.MustCompile(`failed to prepare extraction snapshot .*: parent snapshot \S+ does not exist`)
-
-// attempts is how often a build is tried whose snapshot was lost.
+// attempts is how often a build is tried whose snapshot containerd lost (moby/buildkit issue 6521). Nothing was pushed then, and the same build
+// succeeds.
 const attempts = 3
 
 // Build implements Builder.
@@ -57,7 +54,7 @@ func (d Docker) Build(ctx context.Context, j *Job) (*Made, error) {
 func (d Docker) build(ctx context.Context, j *Job, args []string) error {
 	for n := 1; ; n++ {
 		text, err := d.start(ctx, j, []string{"BUILDX_METADATA_PROVENANCE=max"}, "docker", args...)
-		if err == nil || ctx.Err() != nil || n == attempts || !lostSnapshot.MatchString(text) {
+		if err == nil || ctx.Err() != nil || n == attempts || !engine.LostSnapshot.MatchString(text) {
 			return err
 		}
 	}
