@@ -223,8 +223,12 @@ func (i *Image) ConfigBody(ctx context.Context) ([]byte, error) {
 		return nil, diag.New(diag.InvalidBaseConfig, fmt.Sprintf("the configuration %s has %d bytes, more than %d", m.Config.Digest, m.Config.Size, image.MaxConfigBytes),
 			"use another image")
 	}
+	from := i.From
+	if w, ok := from.(watched); ok {
+		from = w.from // it is only looked at here, and is told of when it is copied
+	}
 	var body []byte
-	err = registry.Retrieve(ctx, i.From, m.Config.Digest, m.Config.Size, func(r io.Reader) (err error) {
+	err = registry.Retrieve(ctx, from, m.Config.Digest, m.Config.Size, func(r io.Reader) (err error) {
 		body, err = io.ReadAll(r)
 		return err
 	})

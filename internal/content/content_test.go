@@ -3,6 +3,7 @@ package content
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
 	"github.com/gantry-build/gantry/internal/image"
+	"github.com/gantry-build/gantry/internal/progress"
 	"github.com/gantry-build/gantry/internal/registry"
 )
 
@@ -100,5 +102,43 @@ func TestSelect(t *testing.T) {
 		if _, err := Select(t.Context(), d, top, platform); err == nil != want {
 			t.Errorf("%s: %v", platform, err)
 		}
+	}
+}
+
+// told is a progress that notes what is done.
+type told struct {
+	progress.Discard
+	done []string
+}
+
+func (p *told) Done(_, outcome string) { p.done = append(p.done, outcome) }
+
+// one is a source of a single blob.
+type one string
+
+func (b one) Blob(context.Context, cas.Digest, int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(string(b))), nil
+}
+
+// TestWatch: a blob that is read is told of, and a configuration that is only looked at is not.
+func TestWatch(t *testing.T) {
+	const config = `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`
+	d := cas.DigestOf([]byte(config))
+	body := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`, image.OCIManifest, image.OCIConfig, d, len(config))
+	p := &told{}
+	img := &Image{Top: deliver.NewDocument([]byte(body), image.OCIManifest), From: Watch(one(config), p, "copied")}
+	if _, err := img.Config(t.Context()); err != nil || len(p.done) > 0 {
+		t.Errorf("looked at: %v, told %v", err, p.done)
+	}
+	r, err := img.From.Blob(t.Context(), d, int64(len(config)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if len(p.done) != 1 || p.done[0] != "copied" {
+		t.Errorf("read: told %v", p.done)
 	}
 }
