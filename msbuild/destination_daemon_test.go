@@ -49,6 +49,8 @@ func TestLocalDaemon_none(t *testing.T) {
 	s.env = append(s.env, "PATH="+onlyDotnet(t))
 	wantError(t, s.dotnet(s.saved("-p:LocalRegistry=Docker")...), "CONTAINER1012")
 	wantError(t, s.dotnet(s.saved("-p:LocalRegistry=lxc")...), "CONTAINER2002", "lxc")
+	s.env = append(s.env, "DOCKER_HOST=unix://"+t.TempDir()+"/none")
+	wantError(t, s.dotnet(s.saved("-p:LocalRegistry=Docker")...), "CONTAINER1012", "docker does not answer")
 }
 
 // TestLocalDaemon_podman loads the image once, and again when podman lost it.

@@ -82,6 +82,10 @@ func (a *api) do(ctx context.Context, method, path string, query url.Values, bod
 	}
 	res, err := a.client.Do(req)
 	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, &absent{op}
+		}
 		return nil, err
 	}
 	if res.StatusCode/100 == 2 {

@@ -143,9 +143,13 @@ func (c *cli) save(ctx context.Context, name string, oci bool, w io.Writer) erro
 func (c *cli) info(ctx context.Context) (*info, error) {
 	out, err := c.run(ctx, "info", "--format", "{{json .}}")
 	if err != nil {
-		return nil, err
+		return nil, &absent{err}
 	}
-	return parseInfo(out)
+	i, err := parseInfo(out)
+	if err != nil {
+		return nil, &absent{err}
+	}
+	return i, nil
 }
 
 const (

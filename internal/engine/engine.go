@@ -106,6 +106,9 @@ type info struct {
 	} `json:"host"` // of Podman
 }
 
+// absent is the error of an engine that does not answer at all.
+type absent struct{ error }
+
 // platform is os/architecture[/variant] of the machine that the engine runs on.
 func (i *info) platform() string {
 	if i.Host.Arch != "" {

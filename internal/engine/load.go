@@ -36,8 +36,8 @@ func (e *Engine) NameOf(host, repository, tag string) content.Name {
 }
 
 // Load brings an image into the engine under names. What it has of the image it is not sent, where it can be told: layers of the image
-// that had the name so far, or of any, unless Docker keeps images in containerd's store. Fails with CONTAINER1009 in the engine's words, GANTRY5017 for an
-// index that the engine cannot hold (see Single), and with the errors of the blobs.
+// that had the name so far, or of any, unless Docker keeps images in containerd's store. Fails with CONTAINER1009 in the engine's words, CONTAINER1012 where it
+// does not answer, GANTRY5017 for an index that the engine cannot hold (see Single), and with the errors of the blobs.
 func (e *Engine) Load(ctx context.Context, img *content.Image, names []content.Name) (Loaded, error) {
 	l := &loading{Engine: e, image: img, names: content.Names(names)}
 	if err := l.describe(ctx); err != nil {
@@ -276,16 +276,24 @@ func (e *Engine) failed(what string, err error) error {
 	if err == nil || errors.As(err, &coded) {
 		return err
 	}
+	var gone *absent
+	if errors.As(err, &gone) {
+		return diag.Wrap(diag.NoLocalRegistry, gone.error, fmt.Sprintf("%s does not answer", e.Kind), fmt.Sprintf("start it, or see what %s info says", e.Kind))
+	}
 	return diag.Wrap(diag.LocalLoadFailed, err, fmt.Sprintf("%s: %s", e.Kind, what), fmt.Sprintf("see what %s info says", e.Kind))
 }
 
-// Save writes an image of the engine to a temporary file and opens it. Fails with GANTRY5016 for a name that it does not have.
+// Save writes an image of the engine to a temporary file and opens it. Fails with GANTRY5016 for a name that it does not have, and with
+// CONTAINER1012 where it does not answer.
 func (e *Engine) Save(ctx context.Context, name string) (*archive.Reader, error) {
 	f, err := e.inspect(ctx, name)
 	if err != nil {
 		return nil, e.failed("the image was not read", err)
 	}
 	if f == nil {
+		if _, err := e.info(ctx); err != nil { // a program says of both that it failed
+			return nil, e.failed("the image was not read", err)
+		}
 		return nil, diag.New(diag.ImageNotThere, fmt.Sprintf("%s has no image %s", e.Kind, name), fmt.Sprintf("%s images lists those that it has", e.Kind))
 	}
 	file, err := os.CreateTemp("", "gantry-*.tar")

@@ -171,9 +171,23 @@ func TestEngine_absent(t *testing.T) {
 	if _, err := c.try(base.Reference, "podman:shop:1", Options{}); diag.CodeOf(err) != diag.NoLocalRegistry {
 		t.Errorf("%v", err)
 	}
+	down := func() {
+		t.Helper()
+		for _, way := range [][2]string{{base.Reference, "docker-daemon:shop:1"}, {"docker-daemon:shop:1", "oci:" + c.dir + "/none"}} {
+			_, err := c.try(way[0], way[1], Options{})
+			if diag.CodeOf(err) != diag.NoLocalRegistry || !strings.Contains(err.Error(), "docker does not answer") {
+				t.Errorf("%v: %v", way, err)
+			}
+		}
+	}
 	c.env["DOCKER_HOST"] = "unix://" + dir + "/none"
-	if _, err := c.try(base.Reference, "docker-daemon:shop:1", Options{}); diag.CodeOf(err) != diag.LocalLoadFailed {
-		t.Errorf("%v", err)
+	down()
+	delete(c.env, "DOCKER_HOST")
+	for _, script := range []string{"echo no daemon >&2; exit 1", `test $1 = info && echo '{"ServerErrors":["no daemon"]}'`} {
+		if err := os.WriteFile(dir+"/docker", []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		down()
 	}
 	if err := os.WriteFile(dir+"/podman", []byte("#!/bin/sh\necho no space left >&2\nexit 125\n"), 0o755); err != nil {
 		t.Fatal(err)
