@@ -192,6 +192,9 @@ func (l *loading) spared(ctx context.Context) (map[cas.Digest]bool, error) {
 	for i := range most {
 		has[l.manifest.Layers[i].Digest] = true
 	}
+	for _, above := range l.manifest.Layers[most:] { // where the engine wants the content of a layer that it has below, too
+		delete(has, above.Digest)
+	}
 	return has, nil
 }
 

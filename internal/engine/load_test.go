@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/content"
 	"github.com/gantry-build/gantry/internal/deliver"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -94,6 +95,21 @@ func TestLoad_stops(t *testing.T) {
 				t.Errorf("%v, want %q", err, tc.says)
 			}
 		})
+	}
+}
+
+// TestSpared: of the lowest layers, which another image has too, one that lies above as well is sent: there the engine wants its content.
+func TestSpared(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{}`) }))
+	defer server.Close()
+	a, b, c := cas.DigestOf([]byte("a")), cas.DigestOf([]byte("b")), cas.DigestOf([]byte("c"))
+	l := &loading{
+		Engine: &Engine{Docker, slog.New(slog.DiscardHandler), newAPI(server.URL)}, image: &content.Image{},
+		manifest: &image.Manifest{Layers: []image.Descriptor{{Digest: a}, {Digest: b}, {Digest: a}, {Digest: c}}},
+		diffIDs:  []cas.Digest{a, b, a, c}, known: [][]cas.Digest{{a, b, c}},
+	}
+	if has, err := l.spared(t.Context()); err != nil || len(has) != 1 || !has[b] {
+		t.Errorf("%v, %v; want %s alone", has, err, b)
 	}
 }
 
