@@ -190,6 +190,10 @@ func list(entries []image.Descriptor) string {
 	var names []string
 	for _, e := range entries {
 		name := e.Annotations[content.RefName]
+		other := func(o image.Descriptor) bool { return o.Annotations[content.RefName] == name && o.Digest != e.Digest }
+		if full := e.Annotations[content.ImageName]; full != "" && slices.ContainsFunc(entries, other) { // docker save has the tag alone as the name
+			name = full
+		}
 		if name == "" {
 			name = string(e.Digest)
 		}
