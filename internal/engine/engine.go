@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -180,10 +181,10 @@ func Find(ctx context.Context, o Options, kind Kind) (*Engine, error) {
 		}
 		return &Engine{kind, o.Log, v}, nil
 	}
-	podman := make(chan bool, 1)
-	go func() { podman <- answers(ctx, string(Podman), "version") }()
+	podman := make(chan error, 1)
+	go func() { podman <- answers(ctx, Podman) }()
 	docker := open(o, Docker)
-	why, isPodman := "it is not installed", false
+	why, isPodman := errNotInstalled.Error(), false
 	if docker != nil {
 		ctx, stop := context.WithTimeout(ctx, patience)
 		defer stop()
@@ -195,15 +196,15 @@ func Find(ctx context.Context, o Options, kind Kind) (*Engine, error) {
 			isPodman = true
 		}
 	}
-	hasPodman := <-podman
+	noPodman := <-podman
 	switch {
-	case docker != nil && !(isPodman && hasPodman):
+	case docker != nil && !(isPodman && noPodman == nil):
 		return &Engine{Docker, o.Log, docker}, nil
-	case hasPodman:
+	case noPodman == nil:
 		o.Log.Debug("images go to podman", "docker", why)
 		return &Engine{Podman, o.Log, &cli{program: string(Podman)}}, nil
 	}
-	return nil, diag.New(diag.NoLocalRegistry, "neither docker nor podman answers on this machine: docker: "+why+"; podman: it is not installed",
+	return nil, diag.New(diag.NoLocalRegistry, fmt.Sprintf("neither docker nor podman answers on this machine: docker: %s; podman: %s", why, noPodman),
 		"start Docker or install Podman, or set ContainerRegistry or ContainerArchiveOutputPath")
 }
 
@@ -231,8 +232,15 @@ func open(o Options, kind Kind) verbs {
 	return nil
 }
 
-func answers(ctx context.Context, program string, args ...string) bool {
+var errNotInstalled = errors.New("it is not installed")
+
+// answers says why a program does not.
+func answers(ctx context.Context, kind Kind) error {
+	if _, err := exec.LookPath(string(kind)); err != nil {
+		return errNotInstalled
+	}
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	return exec.CommandContext(ctx, program, args...).Run() == nil
+	_, err := (&cli{program: string(kind)}).run(ctx, "version")
+	return err
 }

@@ -32,8 +32,8 @@ func TestFind(t *testing.T) {
 		"docker is podman":    {podmans, "exit 0", Podman, ""},
 		"docker, and no more": {podmans, "", Docker, ""},
 		"podman alone":        {"", "exit 0", Podman, ""},
-		"podman broken":       {"", "exit 1", "", "it is not installed"},
-		"none":                {"", "", "", "it is not installed"},
+		"podman broken":       {"", "echo no storage >&2; exit 125", "", "docker: it is not installed; podman: podman version: no storage"},
+		"none":                {"", "", "", "podman: it is not installed"},
 		"down, and none":      {down, "", "", "Cannot connect"},
 		"fails, and none":     {fails, "", "", "no daemon"},
 	} {
