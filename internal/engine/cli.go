@@ -93,31 +93,33 @@ func (c *cli) load(ctx context.Context, write func(io.Writer) error) error {
 	}
 	to := &pipe{w: in}
 	err = write(to)
-	if err != nil && !to.broken {
+	if err != nil && to.err == nil {
 		stop() // before the end of the input can be taken for that of the archive
 	}
 	in.Close()
 	ended := cmd.Wait()
 	switch {
-	case err != nil && !to.broken:
+	case err != nil && to.err == nil:
 		return err
 	case ended != nil:
 		return c.failed([]string{"load"}, ended, &said)
-	case to.broken: // it had enough before the end, and is content
+	case to.err != nil: // it had enough before the end, and is content
 		return nil
 	}
 	return nil
 }
 
-// pipe notes that the program does not read any more.
+// pipe notes that what is written to takes no more: a program that does not read, or a file on a disk that is full.
 type pipe struct {
-	w      io.Writer
-	broken bool
+	w   io.Writer
+	err error
 }
 
 func (p *pipe) Write(b []byte) (int, error) {
 	n, err := p.w.Write(b)
-	p.broken = p.broken || err != nil
+	if err != nil {
+		p.err = err
+	}
 	return n, err
 }
 

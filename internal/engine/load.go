@@ -299,13 +299,20 @@ func (e *Engine) Save(ctx context.Context, name string) (*archive.Reader, error)
 		}
 		return nil, diag.New(diag.ImageNotThere, fmt.Sprintf("%s has no image %s", e.Kind, name), fmt.Sprintf("%s images lists those that it has", e.Kind))
 	}
+	noRoom := func(err error) error {
+		return diag.Wrap(diag.ArchiveUnwritable, err, "there is no room for a temporary file", "check TMPDIR and the free space")
+	}
 	file, err := os.CreateTemp("", "gantry-*.tar")
 	if err != nil {
-		return nil, diag.Wrap(diag.ArchiveUnwritable, err, "there is no room for a temporary file", "check TMPDIR and the free space")
+		return nil, noRoom(err)
 	}
-	err = errors.Join(e.save(ctx, name, image.FormatOf(f.ManifestType) == image.FormatOCI, file), file.Close())
+	to := &pipe{w: file}
+	err = errors.Join(e.save(ctx, name, image.FormatOf(f.ManifestType) == image.FormatOCI, to), file.Close())
 	if err != nil {
 		os.Remove(file.Name())
+		if to.err != nil { // and not what the engine says of a reader that went away
+			err = noRoom(to.err)
+		}
 		return nil, e.failed("the image was not read", err)
 	}
 	return archive.OpenTemporary(file.Name())

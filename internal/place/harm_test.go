@@ -203,6 +203,25 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestFullDisk_temporary: what an engine gives is kept in a temporary file, and the folder that has no room for it is named as the reason.
+func TestFullDisk_temporary(t *testing.T) {
+	testenv.Require(t, "unshare", "mount", "head")
+	testenv.RequireRoot(t)
+	dir := t.TempDir()
+	program := "#!/bin/sh\nif [ $1 = image ]; then echo '[{\"Id\": \"x\"}]'; else head -c 1000000 /dev/zero; fi\n"
+	if err := os.WriteFile(dir+"/podman", []byte(program), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	small := t.TempDir()
+	script := `mount -t tmpfs -o size=256k none "$0" && TMPDIR="$0" "$1"; ls -A "$0"`
+	out, err := process(t, []string{"podman:shop:1 oci:" + dir + "/layout"}, "unshare", "--mount", "sh", "-c", script, small).CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), string(diag.ArchiveUnwritable)) || !strings.Contains(string(out), "no space left") ||
+		!strings.Contains(string(out), "check TMPDIR") || strings.Contains(string(out), "\ngantry-") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestManyWriters: processes that write one layout at once lose no name; those that write one archive leave one of the images, whole.
 func TestManyWriters(t *testing.T) {
 	reg := testenv.StartOlareg(t)
