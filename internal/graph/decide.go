@@ -29,6 +29,7 @@ func (p *Plan) decide(ctx context.Context, n *node) error {
 		return named(err, n.Spec)
 	}
 	s := n.step
+	again := s.Decision == Build // a parent of it was built meanwhile, and what its tag names is from before
 	s.Pins, s.Decision, s.Hash, s.Tag, s.Reasons = pins(n.Image, ps), Build, "", "", nil
 	forced, isForced := p.opt.Forced[n.Image]
 	if isForced {
@@ -42,7 +43,7 @@ func (p *Plan) decide(ctx context.Context, n *node) error {
 		s.Reasons = append(s.Reasons, Reason{Kind: "parent-planned", Name: name, Text: "its parent " + name + " is built first"})
 	}
 	if len(n.Unknown) > 0 {
-		if p.opt.UnknownBuilt != nil && !isForced && len(ps.planned) == 0 && p.opt.UnknownBuilt(n.Image) {
+		if p.opt.UnknownBuilt != nil && !again && !isForced && len(ps.planned) == 0 && p.opt.UnknownBuilt(n.Image) {
 			return p.take(ctx, n)
 		}
 		return nil

@@ -24,7 +24,7 @@ type PlanOptions struct {
 	// Only are the images that are wanted: they and all that they are built from. None are all.
 	Only []*Image
 	// UnknownBuilt says of an image whose source hash cannot be known that it counts as built to what its first tag names, because somebody built
-	// it before in the same pipeline; where it names nothing, or a parent is still to be built, it does not. Nil says so of none.
+	// it before in the same pipeline; where it names nothing, or the plan builds a parent, it does not. Nil says so of none.
 	UnknownBuilt func(*Image) bool
 	// Forced are images that are built whatever the registry has, and why.
 	Forced map[*Image]string

@@ -225,7 +225,10 @@ func TestPlan_unknownBuilt(t *testing.T) {
 	s.want(s.run(p), "child")
 
 	s.write("root/Dockerfile", short("FROM @golang\n")) // remote was built from another root
-	s.want(reasonsOf(plan("child"), "remote"), "unknown", "parent-planned root")
+	p = plan("child")
+	s.want(reasonsOf(p, "remote"), "unknown", "parent-planned root")
+	s.want(s.run(p), "root")
+	s.want(reasonsOf(p, "remote"), "unknown") // it still was, now that root is built
 }
 
 // Whatever question fails, there is no plan.
