@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gantry-build/gantry/internal/cas"
@@ -113,10 +114,16 @@ func (m *comparison) parent(ctx context.Context, p *Parent, ref registry.Referen
 		m.image, p.Name, strings.Join(others, " and "), now), "build the image again")
 }
 
-// candidates are the images of the builder's metadata that may be a parent, and where they are in claims.used.
+// candidates are the images of the builder's metadata that may be a parent, and where they are in claims.used. A pin is of the repository that
+// has the source tag, where the Dockerfile may name a tag in another one.
 func (m *comparison) candidates(p *Parent, ref registry.Reference) (list []registry.Reference, marks []int) {
+	names := []registry.Reference{ref}
+	if tag, err := registry.ParseReference(p.Tag); p.Tag != "" && err == nil {
+		names = append(names, tag)
+	}
 	for i := range m.claims.used {
-		if u := &m.claims.used[i]; u.fits(ref, p.Platform) || p.Asked != "" && u.fits(ref, p.Asked) {
+		u := &m.claims.used[i]
+		if slices.ContainsFunc(names, func(n registry.Reference) bool { return u.fits(n, p.Platform) || p.Asked != "" && u.fits(n, p.Asked) }) {
 			list, marks = append(list, u.Reference), append(marks, i)
 		}
 	}

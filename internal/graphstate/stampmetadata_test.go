@@ -8,6 +8,7 @@ import (
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
+	"github.com/gantry-build/gantry/internal/sourcehash"
 )
 
 // metadata is a file of buildx for an image.
@@ -81,6 +82,34 @@ func TestStamp_metadata(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A parent that the Dockerfile names by a tag in another repository is given to the builder by the repository of its source tag.
+func TestStamp_parentElsewhere(t *testing.T) {
+	other := cas.DigestOf([]byte("other"))
+	source := sourcehash.Tag(other)
+	elsewhere := func(t *testing.T) *build {
+		b := newBuild(t, "olareg")
+		b.push("home", source, "tool", amd64)
+		b.q.Parents[1].Tag, b.q.Parents[1].Pin = b.ref("home", source), b.ref("home", b.tool.Top.Digest)
+		return b
+	}
+	b := elsewhere(t)
+	if _, err := b.stamp(); err != nil {
+		t.Errorf("by its pin: %v", err)
+	}
+	materials := func(b *build, tool cas.Digest) {
+		b.q.Builder.Metadata = metadata(t, b.q.Digest, material{b.purl("base", "@1?platform=linux%2Famd64"), sum(top(b.base).Digest)},
+			material{b.purl("home", "?digest="+string(tool)+"&platform=linux%2Famd64"), sum(tool)})
+	}
+	materials(b, top(b.tool).Digest)
+	if _, err := b.stamp(); err != nil {
+		t.Errorf("by the provenance: %v", err)
+	}
+	b = elsewhere(t)
+	materials(b, other)
+	b.proxy.Reset()
+	b.isRefused(diag.StampParentMoved, "tool:1", string(other))
 }
 
 func TestStamp_metadataOfAnother(t *testing.T) {
