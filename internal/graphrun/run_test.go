@@ -41,6 +41,7 @@ type site struct {
 	parallel int // 0 is 2
 	only     []string
 	shared   map[string][]string // shared tags by image
+	more     map[string][]string // more tags of its own, which Build does not push
 	platform map[string]string   // linux/amd64 where it is not said
 	graph    *graph.Graph
 	plan     *graph.Plan
@@ -128,7 +129,7 @@ func (s *site) graphOf(t *testing.T) graph.Options {
 	for _, name := range []string{"leaf", "right", "left", "root", "alone"} {
 		specs = append(specs, imagelist.Spec{
 			Name: name, Origin: "list", Context: filepath.Join(s.dir, name), Dockerfile: filepath.Join(s.dir, name, "Dockerfile"),
-			Platforms: []string{cmp.Or(s.platform[name], "linux/amd64")}, Tags: []string{s.ref(name)}, SharedTags: s.shared[name],
+			Platforms: []string{cmp.Or(s.platform[name], "linux/amd64")}, Tags: append([]string{s.ref(name)}, s.more[name]...), SharedTags: s.shared[name],
 		})
 	}
 	opt := graph.Options{Registry: graph.Remote{Client: s.client}}
@@ -292,6 +293,19 @@ func TestRun_otherPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want(map[string]Outcome{})
+}
+
+// A parent that cannot be known has no source tag; its first tag is what its children are held to, whichever of its tags they name.
+func TestRun_unknownElsewhere(t *testing.T) {
+	s := newSite(t)
+	other := s.proxy.Reference("team/elsewhere", "9")
+	s.more, s.only = map[string][]string{"root": {other}}, []string{"left"}
+	s.write("root", "Dockerfile", "FROM scratch\nADD http://127.0.0.1:1/x /\nCOPY f /\n")
+	s.write("left", "Dockerfile", "FROM "+other+"\nCOPY f /\n")
+	if err := s.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.want(map[string]Outcome{"root": Built, "left": Built})
 }
 
 // TestRun_meanwhile: another machine builds and stamps the same image to other bytes while this one builds it. What was stamped first counts

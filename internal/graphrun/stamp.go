@@ -1,6 +1,7 @@
 package graphrun
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -41,7 +42,11 @@ func StampRequest(ctx context.Context, p *graph.Plan, opt graph.Options, i *grap
 			}
 			as := graphstate.Parent{Name: name, Platform: readPlatform(parent).String(), Pin: step.Pins[parent.Reference]}
 			if parent.Image != nil {
-				as.Tag = p.Step(parent.Image).Tag
+				at, err := home(parent.Image)
+				if err != nil {
+					return nil, err
+				}
+				as.Tag = cmp.Or(p.Step(parent.Image).Tag, at.String()) // one that cannot be known is what its first tag names
 			}
 			if asked := parent.Platform.String(); asked != as.Platform {
 				as.Asked = asked

@@ -37,7 +37,8 @@ type Parent struct {
 	// Platform is os/architecture/variant of the image that is read. Asked is what the build asks for, where that is another one: a parent that
 	// is for one platform alone is read whatever is asked for.
 	Platform, Asked string
-	// Tag is what is asked for the digest that counts: the tag src-<hash> of a parent in the graph; empty is Name.
+	// Tag is what is asked for the digest that counts: of a parent in the graph its tag src-<hash>, or its first tag where it has none of
+	// these; empty is Name.
 	Tag string
 	// Pin is what the builder was given in its place, repository@sha256:…; empty is Name itself.
 	Pin string
