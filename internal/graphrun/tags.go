@@ -87,7 +87,8 @@ func tagImage(s *graph.Step) (im graphtag.Image, err error) {
 	case s.Decision == graph.Skip && s.Tag != "":
 		im.Source, err = registry.ParseReference(s.Tag)
 	case s.Decision == graph.Skip && len(s.Image.Spec.Tags) > 0:
-		if im.Source, err = home(s.Image); err == nil {
+		counts := slices.ContainsFunc(s.Reasons, func(r graph.Reason) bool { return r.Kind == "unknown-built" })
+		if im.Source, err = home(s.Image); err == nil && !counts {
 			im.Source = registry.Reference{Name: im.Source.Name, Digest: s.Digest}
 		}
 	default:

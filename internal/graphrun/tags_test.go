@@ -62,5 +62,5 @@ func TestTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	is(s.plan, []string{"alone alone:src 0 1", "left left:src 1 1"}, "left")
-	is(nil, []string{"root root@sha 1 0"}, "root") // what its first tag names
+	is(nil, []string{"root root:1 1 0"}, "root") // its first tag, whatever that names when the tags are looked at
 }

@@ -178,6 +178,24 @@ func TestRun_own(t *testing.T) {
 	}
 }
 
+// TestRun_first: where an image has no source tag, its first tag says what it is. It is asked for once and never written, as another machine may
+// have moved it meanwhile; the others follow it.
+func TestRun_first(t *testing.T) {
+	s := newSite(t, "docker-registry")
+	s.push("app", "first", "one", amd64)
+	im := s.image("app", "a", "first second", "")
+	im.Source = im.Tags[0]
+	for _, state := range []string{"tagged", "current"} {
+		results, reads, _ := s.run(false, im)
+		same(t, "states", s.states(results), "app:first current", "app:second "+state)
+		if digest := s.names("app", "first"); string(results[0].Digest) != digest || s.names("app", "second") != digest {
+			t.Errorf("got %+v", results)
+		}
+		asked := slices.DeleteFunc(reads, func(r string) bool { return r != "HEAD app/manifests/first" })
+		same(t, "asked", asked, "HEAD app/manifests/first")
+	}
+}
+
 // entries are those of an index, as platform=digest or media type=digest.
 func (s *site) entries(repository, tag string) (mediaType string, list []string) {
 	s.t.Helper()

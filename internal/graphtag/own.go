@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gantry-build/gantry/internal/cas"
@@ -96,8 +97,19 @@ func byRepository(tags []registry.Reference) [][]int {
 	return groups
 }
 
-// repository looks at those of an image's tags that are in one repository.
+// repository looks at those of an image's tags that are in one repository. The source itself is right whatever it names: to write what it named
+// when it was looked at would take back what another machine pushed meanwhile.
 func (r *run) repository(ctx context.Context, s *source, tags []registry.Reference, which []int, results []Result) {
+	which = slices.DeleteFunc(which, func(i int) bool {
+		is := tags[i] == s.Source
+		if is {
+			results[i].State, results[i].Digest = Current, s.descriptor.Digest
+		}
+		return is
+	})
+	if len(which) == 0 {
+		return
+	}
 	name := tags[which[0]].Name
 	repo := r.Repository(name, registry.PushMode(name.Registry, s.Source.Registry))
 	words := make([]string, len(which))
