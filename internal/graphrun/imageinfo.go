@@ -55,6 +55,10 @@ func setInfo(info *imagelist.ImageInfo, s *graph.Step) error {
 	if was := info.Platform(key); was != nil && was.Digest == entry.Digest {
 		entry = *was
 	}
+	if countsAsBuilt(s) { // the parents of now need not be those that it was built from
+		info.Set(key, entry)
+		return nil
+	}
 	entry.FromImages, entry.BaseImageDigest = s.Pins, ""
 	for _, v := range s.Image.Variants {
 		if len(v.Reach.Stages) == 0 {
