@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/gantry-build/gantry/internal/cas"
 	"github.com/gantry-build/gantry/internal/diag"
@@ -52,8 +53,12 @@ func (w *Planned) Fill(q *graphstate.Request, i *graph.Image) error {
 	switch {
 	case q.Hash == "": // it cannot be known, which Stamp says
 	case w.Hash == "":
+		flags := "--target " + i.Spec.Name
+		if slices.ContainsFunc(ancestors(i), func(a *graph.Image) bool { return len(a.Unknown) > 0 }) {
+			flags = "--unknown-built " + flags // else they are built in every plan
+		}
 		return diag.New(diag.StampUnknown, "the plan that "+i.Spec.Name+" was built by does not have its source hash, so nothing says what it was built from",
-			"make the plan when its parents are stamped and before it is built, with --target "+i.Spec.Name+", and --unknown-built if one of them cannot be stamped")
+			"make the plan when its parents are there and before it is built, with "+flags)
 	default:
 		q.Hash = w.Hash // where it is another one now, Stamp says so
 	}
