@@ -35,5 +35,5 @@ eval "set -- $(jq -r '. as $job | [
 BUILDX_METADATA_PROVENANCE=max docker buildx build --output=type=image,push=true,unpack=false --metadata-file "$dir/metadata.json" "$@"
 
 if jq -e '.stamp' "$dir/job.json" > /dev/null; then
-  gantry graph stamp "$image" --metadata-file "$dir/metadata.json" --plan "$dir/plan.json"
+  gantry graph stamp --metadata-file "$dir/metadata.json" --plan "$dir/plan.json" -- "$image"
 fi
