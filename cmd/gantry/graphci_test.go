@@ -184,6 +184,29 @@ func TestGraphCI(t *testing.T) {
 		s.force = ciName("other")
 		s.builds(run, "[]", 5, "base", "other")
 	})
+	t.Run("own, named contexts", func(t *testing.T) {
+		s := newCISite(t, reg, bin, "own-named")
+		list := (&machine{s: s}).read(filepath.Join(s.dir, "gantry.graph.toml"))
+		contexts := fmt.Sprintf("contexts = { parent = %q, unused = %q }\n", "docker-image://"+s.prefix+"/base:1", "target:-other")
+		list = strings.Replace(list, "context = \"mid\"\n", "context = \"mid\"\n"+contexts, 1)
+		s.write("gantry.graph.toml", strings.Replace(list, ciName("other")+"\"\ncontext", "-other\"\ncontext", 1))
+		s.write("mid/Dockerfile", "FROM parent\nCOPY content /\n")
+		for _, image := range []string{ciName("base"), ciName("mid"), "-other"} {
+			m := s.machine()
+			for _, made := range []string{"builder", "binfmt"} {
+				if err := os.WriteFile(filepath.Join(m.dir, made), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !m.run("sh", own, []string{"GRAPH_IMAGE=" + image}) {
+				t.Fatal(image)
+			}
+		}
+		built := (&machine{s: s}).read(filepath.Join(s.dir, "built"))
+		if !strings.Contains(built, "parent=docker-image://"+s.prefix+"/base@sha256:") || strings.Contains(built, "target:") {
+			t.Errorf("built %s", built)
+		}
+	})
 	// what cannot be known is built in each pipeline, once, and all its children are built from that
 	for name, run := range map[string]func(*ciSite) map[string]string{
 		"unknown":      func(s *ciSite) map[string]string { return s.runGitHub("images.yml", nil) },
