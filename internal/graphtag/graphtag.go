@@ -113,13 +113,24 @@ func Run(ctx context.Context, images []Image, o Options) ([]Result, error) {
 			own[t.String()] = images[i].Name
 		}
 	}
+	alone := len(tasks)
 	for _, s := range shared(images) {
 		tasks = append(tasks, func() []Result { return []Result{r.shared(ctx, s, own[s.tag.String()])} })
 	}
 	r.total = len(tasks)
+	// Shared tags come after all others: a registry may not see a manifest while it is written to a tag, and refuse an index that has it.
+	results := append(r.each(ctx, tasks[:alone]), r.each(ctx, tasks[alone:])...)
+	if err := context.Cause(ctx); err != nil {
+		return nil, diag.Wrap(diag.Interrupted, err, "the tags were not all looked at", "run again")
+	}
+	return slices.Concat(results...), nil
+}
+
+// each does tasks side by side.
+func (r *run) each(ctx context.Context, tasks []func() []Result) [][]Result {
 	results := make([][]Result, len(tasks))
 	var group errgroup.Group
-	group.SetLimit(max(o.Parallel, 1))
+	group.SetLimit(max(r.Parallel, 1))
 	for i, task := range tasks {
 		group.Go(func() error {
 			if ctx.Err() == nil {
@@ -130,10 +141,7 @@ func Run(ctx context.Context, images []Image, o Options) ([]Result, error) {
 		})
 	}
 	_ = group.Wait() // never fails: errors are those of tags
-	if err := context.Cause(ctx); err != nil {
-		return nil, diag.Wrap(diag.Interrupted, err, "the tags were not all looked at", "run again")
-	}
-	return slices.Concat(results...), nil
+	return results
 }
 
 func (r *run) tell() {

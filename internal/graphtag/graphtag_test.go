@@ -390,6 +390,23 @@ func TestRun_memberUnseen(t *testing.T) {
 	same(t, "writes", writes, "PUT app/manifests/1", "PUT app/manifests/1")
 }
 
+// TestRun_ownFirst: Distribution, with files, denies for a moment that it has a manifest which is written to a tag, and refuses an index that has it.
+func TestRun_ownFirst(t *testing.T) {
+	s := newSite(t, "docker-registry")
+	s.push("app", "src-a", "one", amd64)
+	s.proxy.Inject(func(q *http.Request) *testenv.Fault {
+		switch {
+		case q.Method == http.MethodPut && strings.HasSuffix(q.URL.Path, "/manifests/own"):
+			return &testenv.Fault{Delay: 300 * time.Millisecond}
+		case q.Method == http.MethodPut && !slices.Contains(s.reg.Tags("app"), "own"):
+			t.Error("the index is written beside the image")
+		}
+		return nil
+	})
+	results, _, _ := s.run(false, s.image("app", "a", "own", "all"))
+	same(t, "states", s.states(results), "app:own tagged", "app:all tagged")
+}
+
 // TestRun_cannotShare: images that make no index, and a tag that is both one image's and shared, are errors of that tag alone.
 func TestRun_cannotShare(t *testing.T) {
 	s := newSite(t, "olareg")
