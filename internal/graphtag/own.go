@@ -98,7 +98,8 @@ func byRepository(tags []registry.Reference) [][]int {
 }
 
 // repository looks at those of an image's tags that are in one repository. The source itself is right whatever it names: to write what it named
-// when it was looked at would take back what another machine pushed meanwhile.
+// when it was looked at would take back what another machine pushed meanwhile. Beside it nothing is written either: whether the last build of the
+// image failed, nobody can see.
 func (r *run) repository(ctx context.Context, s *source, tags []registry.Reference, which []int, results []Result) {
 	which = slices.DeleteFunc(which, func(i int) bool {
 		is := tags[i] == s.Source
@@ -127,7 +128,15 @@ func (r *run) repository(ctx context.Context, s *source, tags []registry.Referen
 	write := r.once(ctx, s, name, repo)
 	for k, i := range which {
 		res := &results[i]
-		if !res.found(found[k], s.descriptor.Digest, s.descriptor.MediaType) || r.DryRun {
+		if !res.found(found[k], s.descriptor.Digest, s.descriptor.MediaType) {
+			continue
+		}
+		if slices.Contains(s.Tags, s.Source) {
+			*res = Result{Tag: res.Tag, Images: res.Images, State: Left, Was: res.Was}
+			res.Reason = s.Name + " cannot be known, and only the run that builds it makes this tag name what " + s.Source.String() + " names"
+			continue
+		}
+		if r.DryRun {
 			continue
 		}
 		w, err := write()
