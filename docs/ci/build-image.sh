@@ -30,7 +30,8 @@ syntax='' words=' '
 file=$(jq -r '.file' "$dir/job.json")
 if [ -f "$file" ]; then
   syntax=$(sed -n -e 's/^#[[:space:]]*syntax[[:space:]]*=[[:space:]]*//p' -e '/^[^#]/q' "$file" | tr -d '\r')
-  words=" $(tr '[:upper:]' '[:lower:]' < "$file" | tr -s '[:space:]\\`' ' ') "
+  words=" $(sed -e '/^[[:space:]]*#/d' "$file" | sed -e ':a' -e '/[\\`][[:space:]]*$/{N;s/[\\`][[:space:]]*\n/ /;ba' -e '}' |
+    grep -i '^[[:space:]]*from[[:space:]]' | tr '[:upper:]' '[:lower:]' | tr -s '[:space:]' ' ') "
 fi
 for name in $(jq -r '.pins // {} | keys[] | capture("^docker[.]io/library/(?<name>[^:]*):latest$").name' "$dir/job.json"); do
   case $words in *" as $name "*)
