@@ -47,8 +47,12 @@ func (s *session) tagRun(c *cli.Context, plan *graph.Plan) ([]graphtag.Result, e
 		return nil, err
 	}
 	for _, r := range results {
-		// That an image has not got its own tags is told by what became of the image.
-		if own := len(r.Images) == 1; c.String("verbosity") == "quiet" || r.State == graphtag.Left && own {
+		// That an image has not got its own tags is told by what became of the image, if that was not built.
+		absent := r.State == graphtag.Left && len(r.Images) == 1
+		if step := plan.Step(s.graph.Find(r.Images[0])); step != nil && step.Decision == graph.Skip {
+			absent = false
+		}
+		if absent || c.String("verbosity") == "quiet" {
 			continue
 		}
 		if line := tagLine(r, false); line != "" {

@@ -74,3 +74,8 @@ func setInfo(info *imagelist.ImageInfo, s *graph.Step) error {
 	info.Set(key, entry)
 	return nil
 }
+
+// countsAsBuilt says of an image that cannot be known that it is taken for built before.
+func countsAsBuilt(s *graph.Step) bool {
+	return slices.ContainsFunc(s.Reasons, func(r graph.Reason) bool { return r.Kind == "unknown-built" })
+}

@@ -87,16 +87,9 @@ func tagImage(s *graph.Step) (im graphtag.Image, err error) {
 	case s.Decision == graph.Skip && s.Tag != "":
 		im.Source, err = registry.ParseReference(s.Tag)
 	case s.Decision == graph.Skip && len(s.Image.Spec.Tags) > 0:
-		if im.Source, err = home(s.Image); err == nil && !countsAsBuilt(s) {
-			im.Source = registry.Reference{Name: im.Source.Name, Digest: s.Digest}
-		}
+		im.Source, err = home(s.Image) // which another run may have pushed meanwhile, and what it says counts
 	default:
 		im.Why = "is not built yet"
 	}
 	return im, err
-}
-
-// countsAsBuilt says of an image that cannot be known that it is taken for built before.
-func countsAsBuilt(s *graph.Step) bool {
-	return slices.ContainsFunc(s.Reasons, func(r graph.Reason) bool { return r.Kind == "unknown-built" })
 }

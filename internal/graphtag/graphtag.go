@@ -32,9 +32,8 @@ import (
 type Image struct {
 	// Name is the image's in its list.
 	Name string
-	// Source is its source tag in full. Of one that has no source hash it is the digest that was built just now, or its first tag, beside which
-	// none of its own is written then. It is the zero value for an image that is not built; Why says so, in words that go on behind the name: "is
-	// not built yet".
+	// Source is its source tag in full, or the first of Tags where it has no source hash: then none of these is written. It is the zero value for an
+	// image that is not built; Why says so, in words that go on behind the name: "is not built yet".
 	Source registry.Reference
 	Why    string
 	// Tags are its own, Shared those of an index in which it is one of several.

@@ -133,7 +133,7 @@ func (r *run) repository(ctx context.Context, s *source, tags []registry.Referen
 		}
 		if slices.Contains(s.Tags, s.Source) {
 			*res = Result{Tag: res.Tag, Images: res.Images, State: Left, Was: res.Was}
-			res.Reason = s.Name + " cannot be known, and only the run that builds it makes this tag name what " + s.Source.String() + " names"
+			res.Reason = s.Name + " cannot be known, and only a build of it makes this tag name what " + s.Source.String() + " names"
 			continue
 		}
 		if r.DryRun {
