@@ -124,7 +124,8 @@ func (b one) Blob(context.Context, cas.Digest, int64) (io.ReadCloser, error) {
 func TestWatch(t *testing.T) {
 	const config = `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`
 	d := cas.DigestOf([]byte(config))
-	body := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`, image.OCIManifest, image.OCIConfig, d, len(config))
+	body := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`,
+		image.OCIManifest, image.OCIConfig, d, len(config))
 	p := &told{}
 	img := &Image{Top: deliver.NewDocument([]byte(body), image.OCIManifest), From: Watch(one(config), p, "copied")}
 	if _, err := img.Config(t.Context()); err != nil || len(p.done) > 0 {

@@ -3,7 +3,8 @@
 // knows contexts, TLS and ssh; Podman by its command line, and over Docker's interface, which its service offers, where that is all there is.
 //
 // An image that the engine has by the digest of its configuration (or of its manifest or index, where Docker keeps images in containerd's
-// store) is not loaded again: names that it lacks are added. What was loaded is asked for afterwards and must be that image.
+// store) is not loaded again: names that it lacks are added, but not to an index, of which Docker may have pulled one platform's part. What was
+// loaded is asked for afterwards and must be that image.
 package engine
 
 import (

@@ -36,8 +36,8 @@ func (e *Engine) NameOf(host, repository, tag string) content.Name {
 }
 
 // Load brings an image into the engine under names. What it has of the image it is not sent, where it can be told: layers of the image
-// that had the name so far, or of any, unless Docker keeps images in containerd's store. Fails with CONTAINER1009 in the engine's words, CONTAINER1012 where it
-// does not answer, GANTRY5017 for an index that the engine cannot hold (see Single), and with the errors of the blobs.
+// that had the name so far, or of any, unless Docker keeps images in containerd's store. Fails with CONTAINER1009 in the engine's words,
+// CONTAINER1012 where it does not answer, GANTRY5017 for an index that the engine cannot hold (see Single), and with the errors of the blobs.
 func (e *Engine) Load(ctx context.Context, img *content.Image, names []content.Name) (Loaded, error) {
 	l := &loading{Engine: e, image: img, names: content.Names(names)}
 	if err := l.describe(ctx); err != nil {
@@ -88,7 +88,7 @@ func (l *loading) describe(ctx context.Context) error {
 	return nil
 }
 
-// ask finds out which names are the image's already, and whether the engine has it under none.
+// ask finds out which names are the image's already, and whether the engine has it under another one, which proves nothing of an index.
 func (l *loading) ask(ctx context.Context) error {
 	for _, n := range l.names {
 		f, err := l.inspect(ctx, n.RepoTag)
@@ -107,7 +107,7 @@ func (l *loading) ask(ctx context.Context) error {
 		l.did.Tags = append(l.did.Tags, t)
 	}
 	for _, d := range l.digests {
-		if l.id != "" {
+		if l.id != "" || l.image.IsIndex() { // of an index that it pulled, Docker has the part for one platform alone
 			break
 		}
 		f, err := l.inspect(ctx, string(d))
@@ -281,7 +281,8 @@ func (e *Engine) failed(what string, err error) error {
 	}
 	var gone *absent
 	if errors.As(err, &gone) {
-		return diag.Wrap(diag.NoLocalRegistry, gone.error, fmt.Sprintf("%s does not answer", e.Kind), fmt.Sprintf("start it, or see what %s info says", e.Kind))
+		return diag.Wrap(diag.NoLocalRegistry, gone.error, fmt.Sprintf("%s does not answer", e.Kind),
+			fmt.Sprintf("start it, or see what %s info says", e.Kind))
 	}
 	return diag.Wrap(diag.LocalLoadFailed, err, fmt.Sprintf("%s: %s", e.Kind, what), fmt.Sprintf("see what %s info says", e.Kind))
 }

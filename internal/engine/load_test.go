@@ -115,7 +115,8 @@ func TestSpared(t *testing.T) {
 
 // TestLoad_lostSnapshot: what Docker cannot unpack because containerd collected a snapshot meanwhile is sent again, and nothing else is.
 func TestLoad_lostSnapshot(t *testing.T) {
-	const lost = `failed to unpack loaded image: failed to prepare extraction snapshot "extract-1 sha256:a": parent snapshot sha256:b does not exist: not found`
+	const lost = `failed to unpack loaded image: failed to prepare extraction snapshot "extract-1 sha256:a": ` +
+		`parent snapshot sha256:b does not exist: not found`
 	x := image.Index{MediaType: image.OCIIndex, Manifests: []image.Descriptor{}}
 	body, err := x.Encode()
 	if err != nil {

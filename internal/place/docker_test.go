@@ -136,6 +136,9 @@ func (d docker) index() {
 			d.t.Errorf("%d: docker has %s, want %s", i, got, want)
 		}
 	}
+	if d.store == testenv.ContainerdStore {
+		d.pulledIndex()
+	}
 	foreign := d.push("foreign", "1", basemaker.TinyOptions{
 		Layers: 1, Index: true, Seed: "foreign", Platforms: []basemaker.Platform{{OS: "linux", Architecture: "s390x"}},
 	})
@@ -143,6 +146,23 @@ func (d docker) index() {
 	if d.store == testenv.ContainerdStore && err != nil || d.store == testenv.GraphDriverStore &&
 		(diag.CodeOf(err) != diag.ImageNotThere || !strings.Contains(err.Error(), "it has linux/s390x")) {
 		d.t.Errorf("for another platform alone: %v", err)
+	}
+}
+
+// pulledIndex: of an index that Docker pulled it has the part for its own platform, and is sent all of it under another name.
+func (d docker) pulledIndex() {
+	index := d.push("pulled", "1", basemaker.TinyOptions{Layers: 2, Platforms: twoPlatforms, Seed: "pulled"})
+	if out, err := d.Command("pull", "--quiet", index.Reference).CombinedOutput(); err != nil {
+		d.t.Fatalf("docker pull: %v\n%s", err, out)
+	}
+	for i := range 2 {
+		r := d.copy(index.Reference, "docker-daemon:"+d.seed+"/pulled:2", Options{})
+		if r.Saved.Written != (i == 0) {
+			d.t.Errorf("%d: %s", i, line(r))
+		}
+	}
+	if r := d.copy("docker-daemon:"+d.seed+"/pulled:2", "oci:"+d.dir+"/pulled", Options{}); string(r.Digest) != index.Digest {
+		d.t.Errorf("%s came back, want %s", r.Digest, index.Digest)
 	}
 }
 
