@@ -159,7 +159,7 @@ func Select(ctx context.Context, from Source, top deliver.Document, platform str
 			return top, err
 		}
 		for _, m := range x.Manifests {
-			if m.Platform == nil || !image.IsManifest(m.MediaType) {
+			if !m.IsPlatformImage() {
 				continue
 			}
 			if matches(*m.Platform, want) {

@@ -202,7 +202,11 @@ func Find(ctx context.Context, o Options, kind Kind) (*Engine, error) {
 	case docker != nil && !(isPodman && noPodman == nil):
 		return &Engine{Docker, o.Log, docker}, nil
 	case noPodman == nil:
-		o.Log.Debug("images go to podman", "docker", why)
+		level := slog.LevelDebug
+		if why != errNotInstalled.Error() { // who runs docker then finds what it had before
+			level = slog.LevelInfo
+		}
+		o.Log.Log(ctx, level, "images go to podman", "docker", why)
 		return &Engine{Podman, o.Log, &cli{program: string(Podman)}}, nil
 	}
 	return nil, diag.New(diag.NoLocalRegistry, fmt.Sprintf("neither docker nor podman answers on this machine: docker: %s; podman: %s", why, noPodman),

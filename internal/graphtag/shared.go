@@ -132,7 +132,7 @@ func newIndex(sources []*source) (deliver.Document, error) {
 			return deliver.Document{}, err
 		}
 		for _, e := range entries {
-			if isImage(e) {
+			if e.IsPlatformImage() {
 				images = append(images, e)
 			} else {
 				others = append(others, e)
@@ -147,11 +147,6 @@ func newIndex(sources []*source) (deliver.Document, error) {
 	x.Manifests = append(x.Manifests, others...)
 	body, err := x.Encode()
 	return deliver.NewDocument(body, x.MediaType), err
-}
-
-// isImage tells the image of a platform from what only lies beside it, such as an attestation, whose platform is unknown/unknown.
-func isImage(e image.Descriptor) bool {
-	return image.IsManifest(e.MediaType) && e.Platform != nil && e.Platform.OS != "unknown"
 }
 
 // entries are those of an image's index; an image without one is an entry with the platform of its configuration.

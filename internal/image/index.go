@@ -117,6 +117,12 @@ func comparePlatforms(a, b *Platform) int {
 		cmp.Compare(a.OSVersion, b.OSVersion), slices.Compare(a.OSFeatures, b.OSFeatures))
 }
 
+// IsPlatformImage tells an entry that is the image of a platform from what only lies beside it, such as the attestations of docker buildx, whose
+// platform is unknown/unknown.
+func (d Descriptor) IsPlatformImage() bool {
+	return IsManifest(d.MediaType) && d.Platform != nil && d.Platform.OS != "unknown"
+}
+
 // PlatformName writes a platform as os/architecture/variant, with the version behind it.
 func PlatformName(p Platform) string {
 	s := p.OS + "/" + p.Architecture

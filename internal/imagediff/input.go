@@ -173,7 +173,7 @@ func pick(x *image.Index, platform, arg string) (image.Descriptor, error) {
 	}
 	var names []string
 	for _, d := range x.Manifests {
-		if d.Platform == nil || !image.IsManifest(d.MediaType) {
+		if !d.IsPlatformImage() {
 			continue
 		}
 		name := d.Platform.OS + "/" + d.Platform.Architecture

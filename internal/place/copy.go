@@ -109,6 +109,9 @@ func (c *copying) check() error {
 
 // save brings the image into a layout or archive.
 func (c *copying) save(ctx context.Context, s *source) (*outcome.Saved, error) {
+	if err := c.alone(ctx, s); err != nil {
+		return nil, err
+	}
 	img, err := c.image(ctx, s)
 	if err != nil {
 		return nil, err
@@ -122,6 +125,24 @@ func (c *copying) save(ctx context.Context, s *source) (*outcome.Saved, error) {
 	added, err := layout.Add(ctx, c.to.Path, img, names)
 	did.Written, did.Blobs = added.Changed, added.Blobs
 	return did, err
+}
+
+// alone takes the only image of an index for a Docker archive, which holds no index: docker buildx makes one of an image and its attestation.
+func (c *copying) alone(ctx context.Context, s *source) error {
+	if c.to.Scheme != DockerArchive || !image.IsIndex(s.top.Descriptor.MediaType) {
+		return nil
+	}
+	x, err := image.ParseIndex(s.top.Body, s.top.Descriptor.MediaType)
+	if err != nil {
+		return err
+	}
+	images := slices.DeleteFunc(x.Manifests, func(d image.Descriptor) bool { return !d.IsPlatformImage() })
+	if len(images) != 1 {
+		return nil // which the archive refuses
+	}
+	c.Log.Info(fmt.Sprintf("of %s the image for %s is written, as a Docker archive holds no index", s.top.Descriptor.Digest, image.PlatformName(*images[0].Platform)))
+	s.top, err = content.Document(ctx, s, images[0])
+	return err
 }
 
 // load brings the image into Docker or Podman: of an index the image for the engine's own platform, where that is all that it holds.

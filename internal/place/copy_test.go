@@ -219,6 +219,32 @@ func TestCopy_sameBytes(t *testing.T) {
 	}
 }
 
+// TestCopy_attested: of an image with its attestation, which docker buildx makes an index of, a Docker archive gets the image.
+func TestCopy_attested(t *testing.T) {
+	reg := testenv.StartOlareg(t)
+	base, err := basemaker.Tiny(basemaker.TinyOptions{Layers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, all, err := basemaker.Attested(base)
+	if err == nil {
+		err = reg.Target().PushIndex(t.Context(), "attested", "1", index, all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCopier(t)
+	for i := range 2 {
+		r := c.copy(reg.Reference("attested", "1"), "docker-archive:"+c.dir+"/image.tar:app:1", Options{})
+		if string(r.Digest) != base.Images[0].Manifest.Digest || r.Saved.Written != (i == 0) {
+			t.Errorf("%d: %s", i, line(r))
+		}
+	}
+	if _, err := c.try(reg.Reference("attested", "1"), "docker-archive:"+c.dir+"/x.tar", Options{Platform: "linux/s390x"}); strings.Contains(fmt.Sprint(err), "unknown/unknown") {
+		t.Errorf("an attestation is no platform: %v", err)
+	}
+}
+
 // TestCopy_refused: what a destination cannot hold, and what a source does not have.
 func TestCopy_refused(t *testing.T) {
 	reg := testenv.StartOlareg(t)
