@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gantry-build/gantry/internal/engine"
 	"github.com/gantry-build/gantry/internal/testenv"
 )
 
@@ -184,7 +185,7 @@ func TestGraphRun_docker(t *testing.T) {
 		}
 	}
 	out, err := s.docker.Command(append(args, s.dir+"/leaf")...).CombinedOutput()
-	if err != nil && strings.Contains(string(out), "failed to prepare extraction snapshot") { // as gantry graph run does, see graphrun.Docker
+	if err != nil && engine.LostSnapshot.Match(out) { // as gantry graph run does, see graphrun.Docker
 		out, err = s.docker.Command(append(args, s.dir+"/leaf")...).CombinedOutput()
 	}
 	if err != nil {

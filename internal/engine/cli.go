@@ -103,10 +103,8 @@ func (c *cli) load(ctx context.Context, write func(io.Writer) error) error {
 		return err
 	case ended != nil:
 		return c.failed([]string{"load"}, ended, &said)
-	case to.err != nil: // it had enough before the end, and is content
-		return nil
 	}
-	return nil
+	return nil // also where it had enough before the end, and is content
 }
 
 // pipe notes that what is written to takes no more: a program that does not read, or a file on a disk that is full.

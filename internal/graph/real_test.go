@@ -16,10 +16,7 @@ import (
 
 // TestPlan_realRegistries is TestPlan_oracle against registries that others wrote, with a content store, and fewer changes.
 func TestPlan_realRegistries(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *testenv.Registry{
-		"olareg":          testenv.StartOlareg,
-		"docker-registry": func(tb testing.TB) *testenv.Registry { return testenv.StartRegistry(tb) },
-	} {
+	for name, start := range testenv.Registries {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
 			client := registry.New(registry.Options{Parallel: MaxParallel})

@@ -16,12 +16,6 @@ import (
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 )
 
-// servers have a list of referrers, and none.
-var servers = map[string]func(testing.TB) *testenv.Registry{
-	"docker-registry": func(t testing.TB) *testenv.Registry { return testenv.StartRegistry(t) },
-	"olareg":          testenv.StartOlareg,
-}
-
 var (
 	amd64 = basemaker.Platform{OS: "linux", Architecture: "amd64"}
 	arm64 = basemaker.Platform{OS: "linux", Architecture: "arm64"}
@@ -38,7 +32,7 @@ type site struct {
 
 func newSite(t *testing.T, server string) *site {
 	t.Helper()
-	reg := servers[server](t)
+	reg := testenv.Registries[server](t)
 	return &site{t: t, reg: reg, proxy: testenv.StartProxy(t, reg), clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 }
 

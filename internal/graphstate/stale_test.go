@@ -45,7 +45,7 @@ func (s *site) isStale(ref string, want Verdict, moved ...string) {
 }
 
 func TestStale(t *testing.T) {
-	for server := range servers {
+	for server := range testenv.Registries {
 		t.Run(server, func(t *testing.T) {
 			s := newSite(t, server)
 			base, tool := s.push("base", "1", "base", amd64, arm64), s.push("tool", "1", "tool", amd64)

@@ -70,7 +70,7 @@ func TestStamp(t *testing.T) {
 	// The image, the index that two parents share is one, its configuration, what two parents' tags answer and what two pins do; the records,
 	// that no tag stands for the list; where one does, it is read before and after it is written, and once more.
 	reads := map[string]int{"olareg": 1 + 1 + 2 + 1 + 2 + 1 + 1, "docker-registry": 1 + 1 + 2 + 1 + 2 + 2 + 2 + 1 + 2}
-	for server := range servers {
+	for server := range testenv.Registries {
 		t.Run(server, func(t *testing.T) {
 			b := newBuild(t, server)
 			got, err := b.stamp()
@@ -266,7 +266,7 @@ func TestStamp_otherArchitecture(t *testing.T) {
 
 // Whatever request fails for good, there is no tag; whatever fails for a moment, there is one.
 func TestStamp_faults(t *testing.T) {
-	for server := range servers {
+	for server := range testenv.Registries {
 		t.Run(server, func(t *testing.T) {
 			b := newBuild(t, server)
 			if _, err := b.stamp(); err != nil {

@@ -22,7 +22,7 @@ import (
 )
 
 func TestWrite(t *testing.T) {
-	for server := range servers {
+	for server := range testenv.Registries {
 		for kind, platforms := range map[string][]basemaker.Platform{"image": {amd64}, "index": {amd64, arm64}} {
 			t.Run(server+" "+kind, func(t *testing.T) {
 				s := newSite(t, server)
@@ -67,7 +67,7 @@ func TestWrite(t *testing.T) {
 // Every writer's record is kept, and another tool's referrer with them; each writer is a process of its own.
 func TestWrite_concurrent(t *testing.T) {
 	const writers = 8
-	for server := range servers {
+	for server := range testenv.Registries {
 		t.Run(server, func(t *testing.T) {
 			s := newSite(t, server)
 			image := s.push("app", "1", "", amd64)

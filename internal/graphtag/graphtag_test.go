@@ -23,11 +23,6 @@ import (
 	"github.com/gantry-build/gantry/internal/tools/basemaker"
 )
 
-var servers = map[string]func(testing.TB) *testenv.Registry{
-	"docker-registry": func(t testing.TB) *testenv.Registry { return testenv.StartRegistry(t) },
-	"olareg":          testenv.StartOlareg,
-}
-
 var (
 	amd64 = basemaker.Platform{OS: "linux", Architecture: "amd64"}
 	arm64 = basemaker.Platform{OS: "linux", Architecture: "arm64"}
@@ -46,7 +41,7 @@ type site struct {
 
 func newSite(t *testing.T, server string) *site {
 	t.Helper()
-	reg := servers[server](t)
+	reg := testenv.Registries[server](t)
 	return &site{t: t, reg: reg, proxy: testenv.StartProxy(t, reg), store: cas.Open(t.TempDir()), modes: map[string]registry.Mode{}}
 }
 
@@ -149,7 +144,7 @@ func same(t *testing.T, what string, got []string, want ...string) {
 
 // TestRun_own: each tag is asked for, the manifest is read once, and only what differs is written.
 func TestRun_own(t *testing.T) {
-	for server := range servers {
+	for server := range testenv.Registries {
 		t.Run(server, func(t *testing.T) {
 			s := newSite(t, server)
 			was := s.push("app", "moved", "other", amd64)
@@ -213,7 +208,7 @@ func (s *site) entries(repository, tag string) (mediaType string, list []string)
 
 // TestRun_shared: a shared tag is an index of its images, sorted by platform, in their format, and written once.
 func TestRun_shared(t *testing.T) {
-	for server := range servers {
+	for server := range testenv.Registries {
 		for _, index := range []string{basemaker.OCIIndex, basemaker.DockerList} {
 			t.Run(server+" "+index, func(t *testing.T) {
 				s := newSite(t, server)

@@ -29,6 +29,9 @@ type source struct {
 	entries  func() ([]image.Descriptor, error)
 }
 
+// isTag says that the image has no source tag, and that its first tag stands for one.
+func (s *source) isTag() bool { return slices.Contains(s.Tags, s.Source) }
+
 // look asks what a source tag names now: it may have moved since it was planned or stamped, and what it says counts.
 func (r *run) look(ctx context.Context, im *Image) (*source, error) {
 	s := &source{Image: im}
@@ -131,7 +134,7 @@ func (r *run) repository(ctx context.Context, s *source, tags []registry.Referen
 		if !res.found(found[k], s.descriptor.Digest, s.descriptor.MediaType) {
 			continue
 		}
-		if slices.Contains(s.Tags, s.Source) {
+		if s.isTag() {
 			*res = Result{Tag: res.Tag, Images: res.Images, State: Left, Was: res.Was}
 			res.Reason = s.Name + " cannot be known, and only a build of it makes this tag name what " + s.Source.String() + " names"
 			continue

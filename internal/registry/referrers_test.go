@@ -76,65 +76,74 @@ func TestReferrers(t *testing.T) {
 	}
 }
 
-// Another writer who read the list before ours was in it, and writes it after, does not keep ours out of it.
-func TestPushReferrer_lostUpdate(t *testing.T) {
-	reg := testenv.StartRegistry(t)
-	p := testenv.StartProxy(t, reg)
-	r := New(Options{}).Repository(Name{p.Host(), "app"}, ModePush)
-	direct := New(Options{}).Repository(Name{reg.Host(), "app"}, ModePush)
-	m := pushImage(t, r, "1.0", []byte(`{"os":"linux"}`))
-	subject := Descriptor{MediaType: OCIManifest, Digest: cas.DigestOf(m), Size: int64(len(m))}
-	tag := referrersTag(subject.Digest)
-	theirs := pushReferrerOf(t, direct, subject, testArtifact, "theirs")
-	_, _, before := reg.Manifest("app", tag)
-	reads := 0
-	p.Inject(func(q *http.Request) *testenv.Fault {
-		if q.Method == http.MethodGet && q.URL.Path == "/v2/app/manifests/"+tag {
-			if reads++; reads == 2 {
-				if err := direct.PushManifest(q.Context(), tag, OCIIndex, before); err != nil {
-					t.Error(err)
+// contest is an image whose list of referrers has an entry of another writer, who writes it without looking.
+type contest struct {
+	t      *testing.T
+	reg    *testenv.Registry
+	proxy  *testenv.Proxy
+	r      *Repository // through the proxy
+	direct *Repository // the other writer's
+	// subject is the image, tag that of its list, theirs the entry.
+	subject Descriptor
+	tag     string
+	theirs  Referrer
+	reads   int // of the list, through the proxy
+}
+
+func newContest(t *testing.T) *contest {
+	t.Helper()
+	c := &contest{t: t, reg: testenv.StartRegistry(t)}
+	c.proxy = testenv.StartProxy(t, c.reg)
+	c.r = New(Options{}).Repository(Name{c.proxy.Host(), "app"}, ModePush)
+	c.direct = New(Options{}).Repository(Name{c.reg.Host(), "app"}, ModePush)
+	m := pushImage(t, c.r, "1.0", []byte(`{"os":"linux"}`))
+	c.subject = Descriptor{MediaType: OCIManifest, Digest: cas.DigestOf(m), Size: int64(len(m))}
+	c.tag = referrersTag(c.subject.Digest)
+	c.theirs = pushReferrerOf(t, c.direct, c.subject, testArtifact, "theirs")
+	return c
+}
+
+// overwrite has the other writer write a list before it is read for the second time.
+func (c *contest) overwrite(list []byte) {
+	c.proxy.Inject(func(q *http.Request) *testenv.Fault {
+		if q.Method == http.MethodGet && q.URL.Path == "/v2/app/manifests/"+c.tag {
+			if c.reads++; c.reads == 2 {
+				if err := c.direct.PushManifest(q.Context(), c.tag, OCIIndex, list); err != nil {
+					c.t.Error(err)
 				}
 			}
 		}
 		return nil
 	})
-	ours := pushReferrerOf(t, r, subject, testArtifact, "ours")
-	got, err := r.Referrers(t.Context(), subject.Digest, testArtifact)
-	if d := cmp.Diff([]Referrer{theirs, ours}, got); err != nil || d != "" {
-		t.Errorf("%v (-want +got):\n%s", err, d)
+}
+
+// has wants both entries in the list as a repository reads it.
+func (c *contest) has(r *Repository, ours Referrer) {
+	c.t.Helper()
+	got, err := r.Referrers(c.t.Context(), c.subject.Digest, testArtifact)
+	if d := cmp.Diff([]Referrer{c.theirs, ours}, got); err != nil || d != "" {
+		c.t.Errorf("%v (-want +got):\n%s", err, d)
 	}
-	if reads != 4 { // empty, overwritten, ours, and the list above
-		t.Errorf("the list was read %d times, want 4", reads)
+}
+
+// Another writer who read the list before ours was in it, and writes it after, does not keep ours out of it.
+func TestPushReferrer_lostUpdate(t *testing.T) {
+	c := newContest(t)
+	_, _, before := c.reg.Manifest("app", c.tag)
+	c.overwrite(before)
+	ours := pushReferrerOf(t, c.r, c.subject, testArtifact, "ours")
+	c.has(c.r, ours)
+	if c.reads != 4 { // empty, overwritten, ours, and the list above
+		t.Errorf("the list was read %d times, want 4", c.reads)
 	}
 }
 
 // An entry that was seen and that another writer took out of the list is put back with ours.
 func TestPushReferrer_othersLost(t *testing.T) {
-	reg := testenv.StartRegistry(t)
-	p := testenv.StartProxy(t, reg)
-	r := New(Options{}).Repository(Name{p.Host(), "app"}, ModePush)
-	direct := New(Options{}).Repository(Name{reg.Host(), "app"}, ModePush)
-	m := pushImage(t, r, "1.0", []byte(`{"os":"linux"}`))
-	subject := Descriptor{MediaType: OCIManifest, Digest: cas.DigestOf(m), Size: int64(len(m))}
-	tag := referrersTag(subject.Digest)
-	theirs := pushReferrerOf(t, direct, subject, testArtifact, "theirs")
-	reads := 0
-	p.Inject(func(q *http.Request) *testenv.Fault {
-		if q.Method == http.MethodGet && q.URL.Path == "/v2/app/manifests/"+tag {
-			if reads++; reads == 2 {
-				empty := []byte(`{"schemaVersion":2,"mediaType":"` + OCIIndex + `","manifests":[]}`)
-				if err := direct.PushManifest(q.Context(), tag, OCIIndex, empty); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-		return nil
-	})
-	ours := pushReferrerOf(t, r, subject, testArtifact, "ours")
-	got, err := direct.Referrers(t.Context(), subject.Digest, testArtifact)
-	if d := cmp.Diff([]Referrer{theirs, ours}, got); err != nil || d != "" {
-		t.Errorf("%v (-want +got):\n%s", err, d)
-	}
+	c := newContest(t)
+	c.overwrite([]byte(`{"schemaVersion":2,"mediaType":"` + OCIIndex + `","manifests":[]}`))
+	ours := pushReferrerOf(t, c.r, c.subject, testArtifact, "ours")
+	c.has(c.direct, ours)
 }
 
 // A list over several pages, which has entries that are none of ours, and one that leads to another server.

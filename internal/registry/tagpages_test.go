@@ -69,10 +69,7 @@ func TestTagPages(t *testing.T) {
 }
 
 func TestTagPages_realRegistries(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *testenv.Registry{
-		"olareg":          testenv.StartOlareg,
-		"docker-registry": func(tb testing.TB) *testenv.Registry { return testenv.StartRegistry(tb) },
-	} {
+	for name, start := range testenv.Registries {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
 			list := func(repository string) (tags []string) {

@@ -12,6 +12,13 @@ import (
 	"github.com/olareg/olareg/config"
 )
 
+// Registries start the two that whatever speaks the protocol is tried
+// against: docker-registry has no list of referrers, and olareg has one.
+var Registries = map[string]func(testing.TB) *Registry{
+	"docker-registry": func(t testing.TB) *Registry { return StartRegistry(t) },
+	"olareg":          StartOlareg,
+}
+
 // StartOlareg serves olareg, a strict registry, in this process. It needs no
 // tool.
 func StartOlareg(t testing.TB) *Registry {

@@ -51,11 +51,7 @@ func TestRegistryTakesTinyBases(t *testing.T) {
 			{OS: "windows", Architecture: "amd64", OSVersion: "10.0.20348.1"},
 		}}, 5},
 	}
-	registries := map[string]func(testing.TB) *Registry{
-		"docker-registry": func(t testing.TB) *Registry { return StartRegistry(t) },
-		"olareg":          StartOlareg,
-	}
-	for server, start := range registries {
+	for server, start := range Registries {
 		t.Run(server, func(t *testing.T) {
 			for _, tt := range tests {
 				t.Run(tt.name, func(t *testing.T) {

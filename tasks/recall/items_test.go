@@ -38,9 +38,7 @@ func tarOf(t *testing.T, name, content string) string {
 // TestPipeline_items: with a layer of another repository, one of files and a tarball a machine without anything asks no more than without
 // them, and stores none of them. What changes is made and sent alone; the image is that of a machine that knows no earlier one.
 func TestPipeline_items(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *testenv.Registry{
-		"docker-registry": func(t testing.TB) *testenv.Registry { return testenv.StartRegistry(t) }, "olareg": testenv.StartOlareg,
-	} {
+	for name, start := range testenv.Registries {
 		t.Run(name, func(t *testing.T) {
 			reg := start(t)
 			proxy := testenv.StartProxy(t, reg)

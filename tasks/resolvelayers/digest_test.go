@@ -20,16 +20,10 @@ import (
 	"github.com/gantry-build/gantry/tasks"
 )
 
-// registries are those that every count of requests holds for.
-var registries = map[string]func(testing.TB) *testenv.Registry{
-	"docker-registry": docker,
-	"olareg":          testenv.StartOlareg,
-}
-
 // TestDigest: by digest alone a layer costs one HEAD and one download the first time, and nothing after; with the manifest that has it one
 // HEAD, and what says its diff ID.
 func TestDigest(t *testing.T) {
-	for name, start := range registries {
+	for name, start := range testenv.Registries {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, start)
 			plain := tarOf(t, "opt/", "", "opt/agent.so", "agent")

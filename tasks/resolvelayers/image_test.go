@@ -88,7 +88,7 @@ func (w *images) takes(it Item, numbers ...int) []tasks.ExtraLayer {
 
 // TestImage: which layers of an image are taken, and that its tag is asked for in every build with one request.
 func TestImage(t *testing.T) {
-	for name, start := range registries {
+	for name, start := range testenv.Registries {
 		t.Run(name, func(t *testing.T) {
 			w := newImages(t, start)
 			w.gantryMade("agent", "1")
